@@ -1,0 +1,298 @@
+"""`Benchmark` and `Item`: the declaration that users write.
+
+A benchmark is a named dataset, a way to turn a row into an item, and a scorer. A declaration loads
+nothing and imports nothing heavy: rows are read when items are collected, an item is built when it
+is submitted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import msgspec
+
+from pytest_gptoss.errors import DataError, UsageError
+from pytest_gptoss.records import Completion, Message, Score
+
+__all__ = [
+    "MARKER",
+    "Benchmark",
+    "Chat",
+    "Item",
+    "Row",
+    "Rows",
+    "Scorer",
+    "Solver",
+    "Table",
+    "answer_in_one_turn",
+]
+
+Row = Mapping[str, Any]
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+MARKER = "__gptoss_benchmark__"
+"""The attribute by which a test function names its benchmark."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question put to a model, with the answer that is expected.
+
+    Args:
+        prompt: The user's message, or a whole conversation as messages.
+        target: The expected answer in the form that the benchmark's scorer reads: any JSON value.
+        instructions: What the model is told about its task beside the question: a developer
+            message in harmony, a system message elsewhere.
+        choices: The texts of the options, for multiple choice.
+        metadata: Further JSON values that the scorer or the report needs (subject, entry point).
+    """
+
+    prompt: str | Sequence[Message]
+    target: Any
+    instructions: str | None = None
+    choices: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The conversation to send, without the instructions."""
+        if isinstance(self.prompt, str):
+            return (Message("user", self.prompt),)
+        return tuple(self.prompt)
+
+    @property
+    def content_hash(self) -> str:
+        """Sixteen hex digits over everything that is asked and expected.
+
+        Two runs are compared on an item only where this agrees: the same id with another wording,
+        another order of options or another target is another item.
+        """
+        parts = (
+            [[m.role, m.content] for m in self.messages],
+            self.instructions,
+            self.target,
+            list(self.choices),
+        )
+        return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
+
+
+@runtime_checkable
+class Table(Protocol):
+    """Rows that can be reached by position without reading the others."""
+
+    def __len__(self) -> int:
+        """The number of rows."""
+
+    def __getitem__(self, index: int, /) -> Row:
+        """The row at a 0-based position."""
+
+    def column(self, name: str) -> Sequence[Any]:
+        """One column, in row order; raises `DataError` naming the columns there are."""
+
+
+class Rows(Protocol):
+    """A source of rows that is opened only when it is needed."""
+
+    def open(self) -> Table:
+        """Open the table; raises `DataError` with a sentence where that fails."""
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies the rows, as JSON values for the settings record."""
+
+
+class Chat(Protocol):
+    """One chat turn with the model under test, as a solver sees it."""
+
+    async def __call__(
+        self, messages: Sequence[Message], *, instructions: str | None = None
+    ) -> Completion:
+        """Return the model's answer; an infrastructure error raises `EngineError`."""
+
+
+Solver = Callable[[Item, Chat], Awaitable[Completion]]
+"""How an item is answered: any number of chat turns, with tools between them where needed."""
+
+
+class Scorer(Protocol):
+    """Reads a whole, well-formed completion and scores it. Pure, total on any text, linear."""
+
+    name: str
+    version: str
+
+    def __call__(self, item: Item, completion: Completion) -> Score:
+        """Score one completion."""
+
+
+async def answer_in_one_turn(item: Item, chat: Chat) -> Completion:
+    """The default solver: one chat turn."""
+    return await chat(item.messages, instructions=item.instructions)
+
+
+class _ListTable:
+    """Rows that are at hand as a sequence of mappings."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Row:
+        return self._rows[index]
+
+    def column(self, name: str) -> list[Any]:
+        try:
+            return [row[name] for row in self._rows]
+        except KeyError:
+            present = sorted({key for row in self._rows for key in row})
+            raise DataError(
+                f"a row has no column {name!r}; the columns are {', '.join(present)}"
+            ) from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """A named dataset, a way to turn a row into an item, and a scorer.
+
+    Args:
+        name: Unique in a session; the name in records, baselines and reports.
+        rows: `hub(...)`, any other `Rows`, a sequence of mappings, or a function returning one.
+        item: Turns one row into an `Item`. Called only for rows that are asked.
+        scorer: Turns a completion into a `Score` (see `pytest_gptoss.scorers`).
+        id: The column, or a function of the row, that identifies an item. By default the row's
+            0-based position in the pinned dataset, which is as stable as the pin.
+        strata: The column, or a function of the row, by which ``--gptoss-limit`` stratifies and
+            results are broken down (subjects, tasks).
+        solver: How an item is answered; one chat turn by default.
+        title: The name as its authors write it.
+        task: What is asked, in a few words.
+        chance: The expected accuracy of guessing at random, where that is defined.
+        licence: SPDX name or words.
+        citation: The paper to cite.
+        prompt_source: Where the prompt's wording comes from.
+        version: Raised by hand when the meaning of the numbers changes.
+
+    Raises:
+        UsageError: ``name`` cannot be part of a node id and a file name.
+    """
+
+    name: str
+    rows: Rows | Sequence[Row] | Callable[[], Sequence[Row]]
+    item: Callable[[Row], Item]
+    scorer: Scorer
+    id: str | Callable[[Row], str] | None = None
+    strata: str | Callable[[Row], str] | None = None
+    solver: Solver = answer_in_one_turn
+    title: str | None = None
+    task: str | None = None
+    chance: float | None = None
+    licence: str | None = None
+    citation: str | None = None
+    prompt_source: str | None = None
+    version: str = "1"
+
+    def __post_init__(self) -> None:
+        if not _NAME.match(self.name):
+            raise UsageError(
+                f"the benchmark name {self.name!r} cannot be part of a node id and a file name; "
+                "use letters, digits, '.', '_' and '-'"
+            )
+
+    def test(self, function: _Function) -> _Function:
+        """Mark a test function as this benchmark's: it becomes one test per (model, item)."""
+        setattr(function, MARKER, self)
+        return function
+
+    def open(self) -> Table:
+        """Open the rows.
+
+        Raises:
+            DataError: They cannot be read.
+        """
+        rows = self.rows() if callable(self.rows) else self.rows
+        if isinstance(rows, Sequence):
+            return _ListTable(rows)
+        return rows.open()
+
+    def describe_rows(self) -> dict[str, Any]:
+        """What identifies the rows, for the settings record."""
+        describe = getattr(self.rows, "describe", None)
+        return describe() if describe is not None else {"source": "declared in the suite"}
+
+    def ids(self, table: Table) -> list[str]:
+        """The id of every row, in row order.
+
+        Raises:
+            DataError: The id column is missing, or two rows share an id.
+        """
+        if self.id is None:
+            return [str(index) for index in range(len(table))]
+        ids = _per_row(table, self.id)
+        if len(set(ids)) != len(ids):
+            seen: set[str] = set()
+            twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+            raise DataError(
+                f"benchmark {self.name}: two rows have the id {twice!r}; "
+                "declare an id that is unique in the dataset"
+            )
+        return ids
+
+    def strata_of(self, table: Table) -> list[str] | None:
+        """The stratum of every row, in row order, or ``None`` where none is declared."""
+        return None if self.strata is None else _per_row(table, self.strata)
+
+    def build(self, row: Row) -> Item:
+        """Turn a row into its item.
+
+        Raises:
+            DataError: The row lacks a column or a target.
+        """
+        try:
+            item = self.item(row)
+        except KeyError as error:
+            raise DataError(
+                f"benchmark {self.name}: a row has no column {error.args[0]!r} (it has "
+                f"{', '.join(map(str, row))}); the dataset may have changed since revision "
+                f"{self.describe_rows().get('revision')!r} was pinned"
+            ) from error
+        if item.target is None or item.target == "":
+            raise DataError(f"benchmark {self.name}: a row has no target, so it cannot be scored")
+        return item
+
+    def with_options(self, **changes: Any) -> Benchmark:
+        """A copy with some fields replaced, as `dataclasses.replace` does."""
+        return replace(self, **changes)
+
+
+def _per_row(table: Table, key: str | Callable[[Row], str]) -> list[str]:
+    if isinstance(key, str):
+        return [str(value) for value in table.column(key)]
+    return [str(key(table[index])) for index in range(len(table))]
+
+
+def as_messages(prompt: str | Iterable[Message | Mapping[str, str]]) -> tuple[Message, ...]:
+    """Read a prompt given as text, as `Message` objects or as OpenAI-style dictionaries.
+
+    Raises:
+        UsageError: A message has no role or no content.
+    """
+    if isinstance(prompt, str):
+        return (Message("user", prompt),)
+    messages = []
+    for message in prompt:
+        if isinstance(message, Message):
+            messages.append(message)
+            continue
+        try:
+            messages.append(Message(message["role"], message["content"]))
+        except (KeyError, TypeError):
+            raise UsageError(
+                f"a chat message needs 'role' and 'content'; this one is {message!r}"
+            ) from None
+    return tuple(messages)

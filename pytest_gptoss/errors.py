@@ -1,0 +1,25 @@
+"""The errors that users meet. Each message is one sentence: the cause, the place and the remedy."""
+
+from __future__ import annotations
+
+__all__ = ["DataError", "EngineError", "FatalEngineError", "GptossError", "UsageError"]
+
+
+class GptossError(Exception):
+    """Base class of every error that this package raises on purpose."""
+
+
+class UsageError(GptossError):
+    """The session was asked for something that cannot be done; it ends with pytest's exit status 4."""
+
+
+class DataError(UsageError):
+    """A dataset cannot be read: no such hub id, a missing column, a torn line, a row without target."""
+
+
+class EngineError(GptossError):
+    """One completion could not be obtained; its item ends as ``error``, never as a wrong answer."""
+
+
+class FatalEngineError(EngineError):
+    """The engine cannot serve any further request; the items still waiting end as ``error`` at once."""
