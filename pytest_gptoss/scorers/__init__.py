@@ -1,0 +1,11 @@
+"""Scorers: a completion's final text in, a score and an outcome class out.
+
+Every scorer is a frozen dataclass with a name and a version, made by the function that suites call.
+Scorers read only the final text of a whole, well-formed completion; the last statement wins over
+the first; no answer found is `no_answer`, never a guess; and they never raise on any text.
+"""
+
+from pytest_gptoss.scorers.choice import choice
+from pytest_gptoss.scorers.number import number
+
+__all__ = ["choice", "number"]
