@@ -10,11 +10,11 @@ class GptossError(Exception):
 
 
 class UsageError(GptossError):
-    """The session was asked for something that cannot be done; it ends with pytest's exit status 4."""
+    """The session was asked for something that cannot be done: exit status 4."""
 
 
 class DataError(UsageError):
-    """A dataset cannot be read: no such hub id, a missing column, a torn line, a row without target."""
+    """A dataset cannot be read: no such id, a missing column, a torn line, no target."""
 
 
 class EngineError(GptossError):
@@ -22,4 +22,4 @@ class EngineError(GptossError):
 
 
 class FatalEngineError(EngineError):
-    """The engine cannot serve any further request; the items still waiting end as ``error`` at once."""
+    """The engine can serve nothing more; the items still waiting end as ``error`` at once."""

@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
     @property
     def completed(self) -> bool:
-        """Whether the model finished an answer of its own accord (right, wrong, none or refused)."""
+        """Whether the model finished of its own accord: right, wrong, no answer or a refusal."""
         return self in _COMPLETED
 
 
@@ -94,7 +94,7 @@ class Completion(msgspec.Struct, kw_only=True, omit_defaults=True):
         queue_s: Seconds between submission and the start of the prefill.
         ttft_s: Seconds between submission and the first token.
         latency_s: Seconds between submission and the last token.
-        model: The model name that the server reported, where it differs from the one asked for.
+        served_model: The model name that the server reported.
         error: Why there is no completion (an infrastructure error), or ``None``.
     """
 
@@ -110,7 +110,7 @@ class Completion(msgspec.Struct, kw_only=True, omit_defaults=True):
     queue_s: float | None = None
     ttft_s: float | None = None
     latency_s: float | None = None
-    model: str | None = None
+    served_model: str | None = None
     error: str | None = None
 
     def __str__(self) -> str:

@@ -1,0 +1,291 @@
+"""`Evaluation`: what one pytest session evaluates, from collection to the summary."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gptoss.data import sample, use_mirror
+from pytest_gptoss.engines.select import make
+from pytest_gptoss.errors import DataError, GptossError, UsageError
+from pytest_gptoss.plugin.answered import Response
+from pytest_gptoss.plugin.items import BenchmarkItem, items_of
+from pytest_gptoss.records import Outcome
+from pytest_gptoss.run.directory import RunDirectory
+from pytest_gptoss.run.group import Group
+from pytest_gptoss.run.handle import Model
+from pytest_gptoss.run.journal import Journal
+from pytest_gptoss.run.results import item_records, summarise
+from pytest_gptoss.run.scheduler import Batch, Scheduler
+from pytest_gptoss.run.settings import settings_record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pytest_gptoss.benchmark import Benchmark, Table
+    from pytest_gptoss.engines.base import Engine
+    from pytest_gptoss.models import ModelSpec
+    from pytest_gptoss.plugin.settings import Settings
+
+__all__ = ["Evaluation"]
+
+# A dead server ends every item for one reason; it is printed for so many of them.
+_ERRORS_SHOWN = 3
+
+
+class Evaluation:
+    """The state of a session.
+
+    Args:
+        config: pytest's.
+        settings: What was asked for.
+        response_fixture: The function of the plugin's own ``response`` fixture.
+    """
+
+    def __init__(
+        self, config: pytest.Config, settings: Settings, response_fixture: Callable[..., Any]
+    ) -> None:
+        self.config = config
+        self.settings = settings
+        self.response_fixture = response_fixture
+        self.groups: list[Group] = []
+        self.errors: list[str] = []
+        self.directory: RunDirectory | None = None
+        self.summary: dict[str, Any] | None = None
+        self.interrupted = False
+        self._tables: dict[str, tuple[Benchmark, Table, list[str], list[str] | None]] = {}
+        self._collected: dict[tuple[str, str], Group] = {}
+        self._places: dict[Any, tuple[Path, int | None]] = {}
+        self._journal: Journal | None = None
+        self._scheduler: Scheduler | None = None
+        self._models: dict[str, Model] = {}
+        self._reasons: Counter[str] = Counter()
+        self._started = time.time()
+        use_mirror(settings.data)
+
+    # --- collection ------------------------------------------------------------------------------
+
+    def collect(
+        self,
+        collector: pytest.Collector,
+        name: str,
+        function: Callable[..., Any],
+        benchmark: Benchmark,
+    ) -> list[BenchmarkItem]:
+        """The tests of one benchmark; none, and an error to report, where its data are missing."""
+        try:
+            _, _, ids, strata = self._open(benchmark)
+        except DataError as error:
+            self.errors.append(str(error))
+            return []
+        rows = list(range(len(ids)))
+        if self.settings.limit is not None:
+            rows = sample(
+                ids,
+                self.settings.limit,
+                seed=self.settings.seed or 0,
+                name=benchmark.name,
+                strata=strata,
+            )
+        groups = ((self._group(spec, benchmark), rows) for spec in self.settings.specs)
+        return items_of(collector, name, function, self, groups)
+
+    def place(self, item: BenchmarkItem) -> tuple[Path, int | None]:
+        """File and line of a test function, found once for all of its items."""
+        place = self._places.get(item.obj)
+        if place is None:
+            path, line, _ = pytest.Function.reportinfo(item)
+            place = self._places[item.obj] = (Path(path), line)
+        return place
+
+    def _open(self, benchmark: Benchmark) -> tuple[Benchmark, Table, list[str], list[str] | None]:
+        held = self._tables.get(benchmark.name)
+        if held is None:
+            table = benchmark.open()
+            if len(table) == 0:
+                raise DataError(
+                    f"benchmark {benchmark.name}: its dataset has no rows; check the split"
+                )
+            held = (benchmark, table, benchmark.ids(table), benchmark.strata_of(table))
+            self._tables[benchmark.name] = held
+        elif held[0] is not benchmark:
+            raise DataError(
+                f"two benchmarks are called {benchmark.name!r}; a name must be unique in a session"
+            )
+        return held
+
+    def _group(self, spec: ModelSpec, benchmark: Benchmark) -> Group:
+        key = (spec.label, benchmark.name)
+        group = self._collected.get(key)
+        if group is None:
+            _, table, ids, strata = self._open(benchmark)
+            group = self._collected[key] = Group(
+                spec=spec,
+                benchmark=benchmark,
+                table=table,
+                ids=ids,
+                strata=strata,
+                sampling=self.settings.sampling(spec),
+                repeats=self.settings.repeats,
+            )
+        return group
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def begin(self, items: Sequence[pytest.Item]) -> None:
+        """Submit everything that is still selected.
+
+        Raises:
+            UsageError: The run directory cannot be used.
+        """
+        for item in items:
+            if isinstance(item, BenchmarkItem) and not any(item.iter_markers("skip")):
+                group = item.ticket.group
+                if not group.tickets:
+                    self.groups.append(group)
+                group.tickets.append(item.ticket)
+                item.submitted = True
+        if not self.groups:
+            return
+        talked_to = {
+            callspec.params["model"]
+            for item in items
+            if (callspec := getattr(item, "callspec", None)) and "model" in callspec.params
+        }
+        self.directory = self._make_directory()
+        self._journal = Journal(self.directory.journal)
+        batches = [
+            Batch(
+                spec,
+                [group for group in self.groups if group.spec.label == spec.label],
+                hold=spec.label in talked_to,
+            )
+            for spec in self.settings.specs
+        ]
+        self._make_scheduler().start([batch for batch in batches if batch.groups])
+
+    def wait(self, item: BenchmarkItem, meanwhile: Callable[[], None]) -> None:
+        """Wait until an item is answered; ``meanwhile`` is called about ten times a second.
+
+        Raises:
+            pytest.exit.Exception: Nothing more will come; status 4, with one sentence.
+        """
+        assert self._scheduler is not None
+        try:
+            while not self._scheduler.wait(item.ticket, 0.1):
+                meanwhile()
+        except GptossError as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
+
+    def response(self, item: BenchmarkItem) -> Response:
+        """An item's scored completions; an infrastructure error ends its test as an error."""
+        __tracebackhide__ = True
+        self.wait(item, lambda: None)
+        response = Response(item.ticket, strict=self.settings.strict_items)
+        item.outcome = response.outcome
+        if item.outcome is Outcome.ERROR:
+            reason = next((c.error for c in response.completions if c.error), "no completion")
+            self._reasons[reason] += 1
+            item.folded = self._reasons[reason] > _ERRORS_SHOWN
+            pytest.fail(
+                f"no answer to {response.benchmark} item {response.item_id}: {reason}",
+                pytrace=False,
+            )
+        return response
+
+    def model(self, spec: ModelSpec) -> Model:
+        """The handle by which a test talks to a model itself."""
+        model = self._models.get(spec.label)
+        if model is None:
+            model = Model(spec, self._make_scheduler(), self.settings.sampling(spec))
+            self._models[spec.label] = model
+        return model
+
+    def release(self, spec: ModelSpec) -> None:
+        """Say that no further test talks to this model."""
+        if self._scheduler is not None:
+            self._scheduler.release(spec.label)
+
+    @property
+    def opening(self) -> str | None:
+        """The model whose engine is starting just now."""
+        return self._scheduler.opening if self._scheduler is not None else None
+
+    # --- finish ----------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Stop what is still generating and write the run directory.
+
+        Raises:
+            UsageError: The files cannot be written.
+        """
+        if self._scheduler is not None:
+            self._scheduler.stop()
+        if self.directory is None or self._journal is None:
+            return
+        try:
+            self.directory.write_items(item_records(self.groups, self._journal))
+            figures = [summarise(group) for group in self.groups]
+            self.summary = {
+                "schema": 1,
+                "complete": all(group["n"] == group["selected"] for group in figures),
+                "interrupted": self.interrupted,
+                "settings": self._record(),
+                "groups": figures,
+            }
+            self.directory.write_summary(self.summary)
+        except OSError as error:
+            raise UsageError(
+                f"the results cannot be written to {self.directory.path} ({error.strerror}); "
+                "every completion is in its journal"
+            ) from error
+        finally:
+            self._journal.release()
+
+    def _record(self) -> dict[str, Any]:
+        facts = self._scheduler.facts if self._scheduler is not None else {}
+        return settings_record(
+            self.groups,
+            engine=self.settings.engine,
+            facts=facts,
+            asked={
+                "profile": self.settings.profile.name,
+                "limit": self.settings.limit,
+                "seed": self.settings.seed,
+                "repeats": self.settings.repeats,
+                "max_tokens": self.settings.max_tokens,
+                "temperature": self.settings.temperature,
+                "timeout_s": self.settings.timeout_s,
+                "engine_arguments": dict(self.settings.engine_options.arguments),
+                "endpoint": self.settings.engine_options.endpoint,
+                "completions": self.settings.engine_options.completions,
+            },
+            started=self._started,
+        )
+
+    def _make_directory(self) -> RunDirectory:
+        if self.settings.run is not None:
+            return RunDirectory(self.settings.run)
+        label = "+".join(spec.slug for spec in self.settings.specs)
+        return RunDirectory.fresh(self.config.invocation_params.dir / "runs", label)
+
+    def _make_scheduler(self) -> Scheduler:
+        if self._scheduler is None:
+            self._scheduler = Scheduler(
+                self._make_engine,
+                self._journal,
+                timeout_s=self.settings.timeout_s,
+                seed=self.settings.seed,
+            )
+        return self._scheduler
+
+    def _make_engine(self, spec: ModelSpec) -> Engine:
+        if self.settings.engine is None:
+            raise UsageError(
+                "no engine is installed: install pytest-gptoss[embedded] or pytest-gptoss[vllm]"
+            )
+        return make(self.settings.engine, spec, self.settings.engine_options)

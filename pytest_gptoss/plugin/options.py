@@ -1,0 +1,94 @@
+"""The command line and the ini keys: names and help texts, in one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
+
+__all__ = ["OPTIONS", "Option", "add_options"]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option; its ini key has the same name with underscores.
+
+    Args:
+        name: The part after ``--gptoss-``.
+        help: What it means, for ``--help``.
+        metavar: What stands for the value there; ``None`` for a switch.
+        repeatable: Whether it may be given several times; its ini key then takes lines.
+    """
+
+    name: str
+    help: str
+    metavar: str | None = None
+    repeatable: bool = False
+
+    @property
+    def flag(self) -> str:
+        """As on the command line."""
+        return f"--gptoss-{self.name}"
+
+    @property
+    def key(self) -> str:
+        """As in an ini file."""
+        return f"gptoss_{self.name.replace('-', '_')}"
+
+
+OPTIONS = (
+    Option("engine", "auto (default), vllm, endpoint, embedded or replay", "NAME"),
+    Option(
+        "engine-arg",
+        "passed to the engine as it is, such as tensor_parallel_size=8 (repeatable)",
+        "KEY=VALUE",
+        repeatable=True,
+    ),
+    Option("endpoint", "base URL of an OpenAI-compatible server; implies that engine", "URL"),
+    Option(
+        "api-key-env",
+        "environment variable that holds the endpoint's key (default: OPENAI_API_KEY)",
+        "NAME",
+    ),
+    Option("completions", "file or folder of recorded completions; implies replay", "PATH"),
+    Option("effort", "reasoning effort, low, medium or high, of models that have it", "EFFORT"),
+    Option("profile", "named set of settings: card (default), paper, or your own", "NAME"),
+    Option("profiles", "TOML file with profiles of your own", "FILE"),
+    Option("registry", "TOML file with models of your own", "FILE"),
+    Option("limit", "a seeded sample of N items per benchmark, the same every day", "N"),
+    Option("seed", "seed for sampling and for the limit", "N"),
+    Option("repeats", "completions per item (default: 1)", "K"),
+    Option("max-tokens", "cap on generated tokens, reasoning included", "N"),
+    Option("temperature", "sampling temperature instead of the model's own; 0 is greedy", "F"),
+    Option("data", "local mirror of the datasets (also: GPTOSS_DATA)", "DIR"),
+    Option("run", "run directory (default: a fresh one under runs/)", "DIR"),
+    Option("timeout", "wall-clock cap per item, in seconds", "S"),
+    Option("strict-items", "let an incorrect item fail its test"),
+)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare ``--model``, every ``--gptoss-...`` option and its ini key."""
+    group = parser.getgroup("gptoss", "evaluation of language models (pytest-gptoss)")
+    group.addoption(
+        "--model",
+        action="append",
+        metavar="NAME",
+        help="evaluate this model: a registry name (gpt-oss-20b), a checkpoint folder or a hub id; "
+        "NAME:low, NAME:medium, NAME:high set the reasoning effort (repeatable, or "
+        "comma-separated). Without it, benchmark tests are skipped.",
+    )
+    for option in OPTIONS:
+        arguments: dict[str, Any] = {"dest": option.key, "help": option.help, "default": None}
+        if option.metavar is None:
+            arguments["action"] = "store_true"
+            parser.addini(option.key, option.help, type="bool", default=False)
+        elif option.repeatable:
+            arguments |= {"action": "append", "metavar": option.metavar}
+            parser.addini(option.key, option.help, type="linelist", default=[])
+        else:
+            arguments["metavar"] = option.metavar
+            parser.addini(option.key, option.help, default=None)
+        group.addoption(option.flag, **arguments)

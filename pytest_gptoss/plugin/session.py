@@ -1,0 +1,171 @@
+"""What the hooks do once a model is named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gptoss.errors import GptossError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_gptoss.plugin.answered import Response
+    from pytest_gptoss.plugin.evaluation import Evaluation
+    from pytest_gptoss.run.handle import Model
+
+__all__ = [
+    "arrange",
+    "begin",
+    "collect",
+    "configure",
+    "finish",
+    "model_under_test",
+    "parametrize",
+    "response_of",
+]
+
+
+def configure(config: pytest.Config, response_fixture: Callable[..., Any]) -> None:
+    """Set up an evaluation where ``--model`` is given; else only the models' fixtures."""
+    from pytest_gptoss.plugin.model_fixtures import model_fixtures
+
+    config.pluginmanager.register(model_fixtures(config), "gptoss-model-fixtures")
+    if config.getoption("model"):
+        set_up(config, response_fixture)
+
+
+def set_up(config: pytest.Config, response_fixture: Callable[..., Any]) -> Evaluation:
+    """Read the settings and make the session's evaluation, once."""
+    from pytest_gptoss.plugin import DISPLAY, EVALUATION
+    from pytest_gptoss.plugin.evaluation import Evaluation
+    from pytest_gptoss.plugin.settings import read_settings
+    from pytest_gptoss.plugin.terminal import Display
+
+    if EVALUATION not in config.stash:
+        try:
+            settings = read_settings(config)
+            _refuse_workers(config)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+        evaluation = Evaluation(config, settings, _function_of(response_fixture))
+        config.stash[EVALUATION] = evaluation
+        config.stash[DISPLAY] = Display(config, evaluation)
+    return config.stash[EVALUATION]
+
+
+def _function_of(fixture: Any) -> Callable[..., Any]:
+    function: Callable[..., Any] = fixture._get_wrapped_function()
+    return function
+
+
+def _refuse_workers(config: pytest.Config) -> None:
+    """Several processes would load the model several times and batch nothing."""
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        raise UsageError(
+            "-n starts one engine per process, and a model is answered fastest by one engine that "
+            "sees every item: leave -n out (the engine batches by itself), or run the "
+            "benchmarks in a session of their own"
+        )
+
+
+def collect(
+    collector: pytest.Collector, name: str, function: Callable[..., Any]
+) -> list[pytest.Item] | None:
+    """The tests of a benchmark's test function."""
+    from pytest_gptoss.plugin import EVALUATION, MARKER
+    from pytest_gptoss.plugin.items import skipped
+
+    assert isinstance(collector, pytest.Module | pytest.Class)
+    if not collector.funcnamefilter(name):
+        return None
+    evaluation = collector.config.stash.get(EVALUATION, None)
+    if evaluation is None:
+        return list(skipped(collector, name, function))
+    return list(evaluation.collect(collector, name, function, function.__dict__[MARKER]))
+
+
+def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
+    """Order benchmark items by model, each other test keeping its place.
+
+    One engine is open at a time, so all that is asked of a model comes before the next model.
+    """
+    from pytest_gptoss.plugin.items import BenchmarkItem
+
+    if evaluation.errors:
+        raise pytest.UsageError("\n".join(dict.fromkeys(evaluation.errors)))
+    if len(evaluation.settings.specs) < 2:
+        return
+    order = {spec.label: place for place, spec in enumerate(evaluation.settings.specs)}
+    places = [place for place, item in enumerate(items) if isinstance(item, BenchmarkItem)]
+    ours = [items[place] for place in places]
+    ours.sort(key=lambda item: order[item.ticket.group.spec.label])  # type: ignore[attr-defined]
+    for place, item in zip(places, ours, strict=True):
+        items[place] = item
+
+
+def begin(session: pytest.Session, evaluation: Evaluation) -> None:
+    """Submit what is selected."""
+    from pytest_gptoss.plugin import DISPLAY
+
+    try:
+        evaluation.begin(session.items)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
+    session.config.stash[DISPLAY].start()
+
+
+def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> None:
+    """Write what there is; a failure to write it is the session's own."""
+    from pytest_gptoss.plugin import DISPLAY
+
+    session.config.stash[DISPLAY].clear()
+    evaluation.interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    try:
+        evaluation.finish()
+    except GptossError as error:
+        session.config.stash[DISPLAY].problem = str(error)
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def response_of(request: pytest.FixtureRequest) -> Response:
+    """The response of the item that asks."""
+    from pytest_gptoss.plugin.items import BenchmarkItem
+
+    item = request.node
+    if not isinstance(item, BenchmarkItem):
+        pytest.fail(
+            "the fixture 'response' holds a benchmark item's answer: decorate the test with "
+            "@<benchmark>.test, or ask for the fixture 'model' to talk to a model",
+            pytrace=False,
+        )
+    return item.evaluation.response(item)
+
+
+def model_under_test(request: pytest.FixtureRequest) -> Iterator[Model]:
+    """The model that a test was parametrised with, or a skip where none was named."""
+    from pytest_gptoss.plugin import EVALUATION
+    from pytest_gptoss.plugin.items import SKIP_REASON
+
+    evaluation = request.config.stash.get(EVALUATION, None)
+    if evaluation is None:
+        pytest.skip(SKIP_REASON)
+    label = getattr(request, "param", None)
+    spec = next((s for s in evaluation.settings.specs if s.label == label), None)
+    if spec is None:
+        if len(evaluation.settings.specs) > 1:
+            pytest.fail(
+                "the fixture 'model' is asked for in a way that --model's models cannot be told "
+                "apart: name it among the test's own arguments",
+                pytrace=False,
+            )
+        spec = evaluation.settings.specs[0]
+    yield evaluation.model(spec)
+    evaluation.release(spec)
+
+
+def parametrize(metafunc: pytest.Metafunc, evaluation: Evaluation) -> None:
+    """One test per model under test."""
+    labels = [spec.label for spec in evaluation.settings.specs]
+    metafunc.parametrize("model", labels, ids=labels, indirect=True, scope="session")

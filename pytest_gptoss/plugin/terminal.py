@@ -1,0 +1,120 @@
+"""What the session shows: a header, the progress while it waits, and the summary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from pytest_gptoss.report.progress import Progress
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_gptoss.plugin.evaluation import Evaluation
+
+__all__ = ["Display"]
+
+# Between two plain lines in a log, and between two redraws on a terminal.
+_LOG_SECONDS = 10.0
+_REDRAW_SECONDS = 0.1
+
+
+class Display:
+    """Shows what an evaluation is doing, on pytest's terminal.
+
+    The progress stands on a line of its own below pytest's, only while pytest waits for an answer;
+    before pytest writes again the line is taken away. So it never mixes with pytest's own output,
+    whatever the verbosity.
+    """
+
+    def __init__(self, config: pytest.Config, evaluation: Evaluation) -> None:
+        self._config = config
+        self._evaluation = evaluation
+        self._reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+        self._progress: Progress | None = None
+        self._shown = False
+        self._last = 0.0
+        self.problem: str | None = None
+
+    @property
+    def _quiet(self) -> bool:
+        return self._reporter is None or self._config.get_verbosity() < 0
+
+    def header(self) -> list[str]:
+        """Models and engine, one line each."""
+        settings = self._evaluation.settings
+        if not settings.specs:
+            return []
+        asked = [f"engine {settings.engine}", f"profile {settings.profile.name}"]
+        if settings.limit is not None:
+            asked.append(f"at most {settings.limit} items per benchmark")
+        if settings.repeats > 1:
+            asked.append(f"{settings.repeats} repeats")
+        models = ", ".join(
+            f"{spec.label} (effort {spec.effort})" if spec.effort else spec.label
+            for spec in settings.specs
+        )
+        return [f"gptoss: {models} · {' · '.join(asked)}"]
+
+    def start(self) -> None:
+        """Begin to watch the groups that were submitted."""
+        if self._evaluation.groups and not self._quiet:
+            self._progress = Progress(self._evaluation.groups)
+            self._last = time.monotonic()
+
+    def tick(self) -> None:
+        """Show the progress, if it is time to."""
+        if self._progress is None:
+            return
+        now = time.monotonic()
+        if self._reporter.isatty:
+            if now - self._last >= _REDRAW_SECONDS:
+                self._last = now
+                self._draw()
+        elif now - self._last >= _LOG_SECONDS:
+            self._last = now
+            self._reporter.ensure_newline()
+            self._reporter.write_line(self._progress.line(self._evaluation.opening))
+
+    def clear(self) -> None:
+        """Take the progress line away and put the cursor back where pytest left it."""
+        if self._shown:
+            self._shown = False
+            column = self._reporter._tw.width_of_current_line + 1
+            sys.stdout.write(f"\r\x1b[2K\x1b[1A\x1b[{column}G")
+            sys.stdout.flush()
+
+    def summary(self, reporter: pytest.TerminalReporter) -> None:
+        """Print the figures of every group, and where the files are."""
+        if self.problem is not None:
+            reporter.write_line(f"ERROR: {self.problem}", red=True)
+        summary, directory = self._evaluation.summary, self._evaluation.directory
+        if summary is None or directory is None:
+            return
+        from pytest_gptoss.report.terminal import render
+
+        reporter.section("evaluation")
+        screen: Any = reporter
+        for line in render(
+            summary, width=screen._screen_width, colour=screen.hasmarkup, encoding=_encoding()
+        ):
+            reporter.write_line(line)
+        try:
+            place = directory.path.relative_to(self._config.invocation_params.dir)
+        except ValueError:
+            place = directory.path
+        reporter.write_line(f"run directory: {place}")
+
+    def _draw(self) -> None:
+        assert self._progress is not None
+        line = self._progress.coloured(
+            self._evaluation.opening, width=self._reporter._screen_width, colour=True
+        )
+        sys.stdout.write(f"\r\x1b[2K{line}" if self._shown else f"\n{line}")
+        sys.stdout.flush()
+        self._shown = True
+
+
+def _encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "utf-8"

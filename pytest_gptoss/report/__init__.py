@@ -1,0 +1,1 @@
+"""What people read: the progress line and the terminal summary."""

@@ -1,0 +1,1 @@
+"""Running what was selected: scheduler, journal, grading, run directory and results."""

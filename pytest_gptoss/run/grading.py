@@ -1,0 +1,41 @@
+"""From a completion to an outcome: what is decided before a scorer is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gptoss.records import Outcome, Score
+
+if TYPE_CHECKING:
+    from pytest_gptoss.benchmark import Item, Scorer
+    from pytest_gptoss.records import Completion
+
+__all__ = ["grade"]
+
+
+def grade(item: Item | None, completion: Completion, scorer: Scorer) -> Score:
+    """Class a completion and score it.
+
+    Only a whole, well-formed completion reaches the scorer: text that was cut off or that broke its
+    format states no answer, whatever it happens to contain. A scorer that raises is a fault of the
+    harness, so its item ends as ``error``.
+    """
+    if completion.error is not None or item is None:
+        return Score(value=0.0, outcome=Outcome.ERROR)
+    if completion.finish_reason == "timeout":
+        return Score(value=0.0, outcome=Outcome.TIMEOUT)
+    if completion.finish_reason == "length":
+        return Score(value=0.0, outcome=Outcome.TRUNCATED)
+    if completion.malformed is not None:
+        return Score(value=0.0, outcome=Outcome.MALFORMED)
+    if not completion.final.strip():
+        return Score(value=0.0, outcome=Outcome.NO_ANSWER)
+    try:
+        return scorer(item, completion)
+    except Exception as error:
+        name = getattr(scorer, "name", type(scorer).__name__)
+        completion.error = (
+            f"the scorer {name} raised {type(error).__name__} ({error}); "
+            "its completion is in the journal: mend the scorer and score again"
+        )
+        return Score(value=0.0, outcome=Outcome.ERROR)

@@ -1,0 +1,91 @@
+"""Which engine is open: one model at a time in this process, others wait their turn."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from pytest_gptoss.engines.base import Engine
+    from pytest_gptoss.models import ModelSpec
+
+__all__ = ["EngineHost"]
+
+
+class EngineHost:
+    """Opens engines on demand and closes one before it opens the next.
+
+    Two models rarely fit one machine, so an engine is kept open while the same model is asked, and
+    closed, its memory given back, as soon as another model is wanted and nobody uses the first.
+
+    Args:
+        make: Makes the engine of a model, without starting it.
+    """
+
+    def __init__(self, make: Callable[[ModelSpec], Engine]) -> None:
+        self._make = make
+        self._engine: Engine | None = None
+        self._label: str | None = None
+        self._users = 0
+        self._changed = asyncio.Condition()
+        self.waiting_for_another = 0
+        self.facts: dict[str, dict[str, Any]] = {}
+        self.opening: str | None = None
+
+    @asynccontextmanager
+    async def using(self, spec: ModelSpec) -> AsyncIterator[Engine]:
+        """The open engine of a model, for the length of the block.
+
+        Raises:
+            UsageError: The engine cannot run here.
+            EngineError: It failed to start.
+        """
+        engine = await self._acquire(spec)
+        try:
+            yield engine
+        finally:
+            async with self._changed:
+                self._users -= 1
+                self._changed.notify_all()
+
+    async def changed(self) -> None:
+        """Wait until somebody takes, waits for or leaves an engine."""
+        async with self._changed:
+            await self._changed.wait()
+
+    async def close(self) -> None:
+        """Close the engine that is open, if one is."""
+        engine, self._engine, self._label = self._engine, None, None
+        if engine is not None:
+            await engine.close()
+
+    async def _acquire(self, spec: ModelSpec) -> Engine:
+        async with self._changed:
+            if self._label != spec.label and self._users:
+                self.waiting_for_another += 1
+                self._changed.notify_all()
+                try:
+                    await self._changed.wait_for(lambda: self._mine_or_free(spec.label))
+                finally:
+                    self.waiting_for_another -= 1
+            if self._engine is None or self._label != spec.label:
+                await self.close()
+                engine = self._make(spec)
+                self.opening = spec.label
+                try:
+                    await engine.open()
+                except BaseException:
+                    await engine.close()
+                    raise
+                finally:
+                    self.opening = None
+                self._engine, self._label = engine, spec.label
+                self.facts[spec.label] = engine.facts()
+            self._users += 1
+            return self._engine
+
+    def _mine_or_free(self, label: str) -> bool:
+        return self._users == 0 or self._label == label

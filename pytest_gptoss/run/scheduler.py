@@ -1,0 +1,385 @@
+"""The scheduler: one background thread, one event loop, every selected item in flight.
+
+Items are submitted model by model, as many at once as the engine takes; each completion is scored
+while others generate, journalled, and only then counted and handed to the test that waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_gptoss.engines.base import Request
+from pytest_gptoss.errors import FatalEngineError, GptossError, UsageError
+from pytest_gptoss.records import Completion, Message, Sampling
+from pytest_gptoss.run.grading import grade
+from pytest_gptoss.run.group import Group, Result, Ticket
+from pytest_gptoss.run.host import EngineHost
+from pytest_gptoss.run.journal import Journal, JournalRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from pytest_gptoss.engines.base import Engine
+    from pytest_gptoss.models import ModelSpec
+    from pytest_gptoss.records import Effort
+
+__all__ = ["Batch", "Scheduler"]
+
+# How long the engine may take to give its memory back before the session ends without it.
+_CLOSE_SECONDS = 60.0
+
+
+@dataclass(eq=False)
+class Batch:
+    """Everything that is asked of one model.
+
+    Args:
+        spec: The model.
+        groups: Its groups, in the order of their tests.
+        hold: Whether to keep the engine open afterwards, for tests that talk to it themselves.
+    """
+
+    spec: ModelSpec
+    groups: list[Group]
+    hold: bool = False
+
+
+class Scheduler:
+    """Runs batches in the background and answers requests of the tests' own.
+
+    Args:
+        make_engine: Makes the engine of a model, without starting it.
+        journal: Where completions go before they are counted; ``None`` for a session that only
+            talks to models and evaluates nothing.
+        timeout_s: Wall-clock cap per item, in seconds.
+        seed: Seed for sampling; ``None`` leaves drawing to the engine, which is faster.
+    """
+
+    def __init__(
+        self,
+        make_engine: Callable[[ModelSpec], Engine],
+        journal: Journal | None,
+        *,
+        timeout_s: float | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self._make_engine = make_engine
+        self._journal = journal
+        self._timeout_s = timeout_s
+        self._seed = seed
+        self._batches: Sequence[Batch] = ()
+        self._news = threading.Condition()
+        self._ready = threading.Event()
+        self._released: set[str] = set()
+        self._stopped = False
+        self._main: asyncio.Task[None] | None = None
+        self._host: EngineHost | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self.failure: BaseException | None = None
+        """What ended the background thread before its work was done."""
+        if journal is not None:
+            journal.on_group(self._tell)
+
+    # --- called from pytest's thread -------------------------------------------------------------
+
+    def start(self, batches: Sequence[Batch] = ()) -> None:
+        """Start the thread and submit everything."""
+        if self._thread is not None:
+            return
+        self._batches = batches
+        self._thread = threading.Thread(target=self._run, name="gptoss-scheduler", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+
+    def wait(self, ticket: Ticket, timeout_s: float) -> bool:
+        """Wait until a ticket is done, or for so many seconds; tell whether it is done.
+
+        Raises:
+            GptossError: Nothing more will come: the engine cannot run here, or the disk is full.
+        """
+        if ticket.done:
+            return True
+        with self._news:
+            self._news.wait_for(lambda: ticket.done or self._broken() is not None, timeout_s)
+        if ticket.done:
+            return True
+        broken = self._broken()
+        if broken is not None:
+            raise broken
+        return False
+
+    def ask(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
+        """Run a coroutine on the scheduler's loop."""
+        self.start()
+        assert self._loop is not None
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def release(self, label: str) -> None:
+        """Tell that no further test will talk to this model itself."""
+        self._released.add(label)
+        if self._loop is not None and not self._loop.is_closed():
+            self.ask(self._nudge())
+
+    def stop(self) -> None:
+        """Cancel what is still generating, close the engine, and write what arrived."""
+        if self._thread is not None and not self._stopped:
+            self._stopped = True
+            assert self._loop is not None
+            if self._thread.is_alive():
+                self._loop.call_soon_threadsafe(self._cancel)
+            self._thread.join(_CLOSE_SECONDS)
+        if self._journal is not None:
+            self._journal.close()
+
+    @property
+    def opening(self) -> str | None:
+        """The model whose engine is starting just now."""
+        return self._host.opening if self._host is not None else None
+
+    @property
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What each engine that was opened says of itself, by model."""
+        return self._host.facts if self._host is not None else {}
+
+    # --- called on the loop ----------------------------------------------------------------------
+
+    async def chat(
+        self,
+        spec: ModelSpec,
+        conversations: Sequence[tuple[Message, ...]],
+        *,
+        sampling: Sampling,
+        instructions: str | None,
+        effort: Effort | None,
+    ) -> list[Completion]:
+        """Answer conversations outside any benchmark, all of them in flight at once.
+
+        Raises:
+            EngineError: A request failed; the engine's own words.
+            UsageError: The engine cannot run here.
+        """
+        assert self._host is not None
+        async with self._host.using(spec) as engine:
+            requests = [
+                Request(
+                    messages=messages,
+                    sampling=_seeded(sampling, self._seed, "", str(index), 0),
+                    instructions=instructions,
+                    effort=effort,
+                )
+                for index, messages in enumerate(conversations)
+            ]
+            slots = asyncio.Semaphore(engine.concurrency)
+
+            async def one(request: Request) -> Completion:
+                try:
+                    async with slots, asyncio.timeout(self._timeout_s):
+                        return await engine.generate(request)
+                except TimeoutError:
+                    return Completion(finish_reason="timeout")
+
+            return list(await asyncio.gather(*map(one, requests)))
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:  # handed to pytest's thread, which raises it
+            self.failure = error
+        finally:
+            self._ready.set()
+            self._tell()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task()
+        self._host = EngineHost(self._make_engine)
+        self._ready.set()
+        try:
+            for batch in self._batches:
+                await self._run_batch(batch)
+            # Stay, for tests that talk to a model themselves, until the session stops us.
+            await asyncio.Event().wait()
+        finally:
+            await self._host.close()
+
+    async def _run_batch(self, batch: Batch) -> None:
+        assert self._host is not None
+        work = _tasks(batch.groups)
+        try:
+            async with self._host.using(batch.spec) as engine:
+                count = sum(len(group.tickets) * group.repeats for group in batch.groups)
+                worker = _Worker(self, engine, work)
+                async with asyncio.TaskGroup() as workers:
+                    for _ in range(min(engine.concurrency, count)):
+                        workers.create_task(worker.run())
+                await self._hold(batch)
+        except UsageError:
+            raise
+        except GptossError as error:
+            # The engine never came up: everything that is left ends as an error, at once.
+            for ticket, repeat in work:
+                await self._count(ticket, repeat, _failed(str(error)))
+
+    async def _hold(self, batch: Batch) -> None:
+        """Keep the engine for the tests that talk to it, unless somebody waits for another."""
+        host = self._host
+        assert host is not None
+        while (
+            batch.hold and batch.spec.label not in self._released and not host.waiting_for_another
+        ):
+            await host.changed()
+
+    async def _nudge(self) -> None:
+        assert self._host is not None
+        async with self._host._changed:
+            self._host._changed.notify_all()
+
+    async def _count(self, ticket: Ticket, repeat: int, completion: Completion) -> None:
+        """Score a completion, journal it, and count it once it is on disk."""
+        assert self._journal is not None
+        group = ticket.group
+        scorer = group.benchmark.scorer
+        if getattr(scorer, "blocking", False):
+            # Code that runs in a sandbox takes its time; others go on generating meanwhile.
+            score = await asyncio.to_thread(grade, ticket.item, completion, scorer)
+        else:
+            score = grade(ticket.item, completion, scorer)
+
+        def counted(offset: int, length: int) -> None:
+            group.tally.count(completion, score, time.perf_counter())
+            ticket.results[repeat] = Result(score, completion, offset, length)
+            ticket.missing -= 1
+
+        self._journal.append(
+            JournalRecord(
+                model=group.spec.label,
+                benchmark=group.benchmark.name,
+                item_id=ticket.item_id,
+                item_hash=ticket.item_hash,
+                repeat=repeat,
+                completion=completion,
+            ),
+            counted,
+        )
+
+    def _tell(self) -> None:
+        with self._news:
+            self._news.notify_all()
+
+    def _broken(self) -> BaseException | None:
+        if self.failure is not None:
+            return self.failure
+        return self._journal.failure if self._journal is not None else None
+
+    def _cancel(self) -> None:
+        if self._main is not None:
+            self._main.cancel()
+
+
+class _Worker:
+    """Takes one request after the other off the shared work until there is none left."""
+
+    def __init__(
+        self, scheduler: Scheduler, engine: Engine, work: Iterator[tuple[Ticket, int]]
+    ) -> None:
+        self._scheduler = scheduler
+        self._engine = engine
+        self._work = work
+        self._dead: str | None = None
+
+    async def run(self) -> None:
+        scheduler = self._scheduler
+        for ticket, repeat in self._work:
+            tally = ticket.group.tally
+            if tally.started is None:
+                tally.started = time.perf_counter()
+            await scheduler._count(ticket, repeat, await self._answer(ticket, repeat))
+
+    async def _answer(self, ticket: Ticket, repeat: int) -> Completion:
+        if self._dead is not None:
+            return _failed(self._dead)
+        started = time.perf_counter()
+        try:
+            item = ticket.build()
+            chat = _Chat(self._engine, ticket, repeat, self._scheduler._seed)
+            solve = ticket.group.benchmark.solver
+            timeout_s = self._scheduler._timeout_s
+            if timeout_s is None:
+                return await solve(item, chat)
+            async with asyncio.timeout(timeout_s):
+                return await solve(item, chat)
+        except TimeoutError:
+            return Completion(
+                finish_reason="timeout", latency_s=round(time.perf_counter() - started, 6)
+            )
+        except FatalEngineError as error:
+            self._dead = str(error)
+            return _failed(str(error))
+        except GptossError as error:
+            return _failed(str(error))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # a solver's own fault: its item's, not the session's
+            name = ticket.group.benchmark.name
+            return _failed(f"the solver of {name} raised {type(error).__name__} ({error})")
+
+
+class _Chat:
+    """One chat turn of an item with its model."""
+
+    __slots__ = ("_engine", "_repeat", "_sampling", "_ticket")
+
+    def __init__(self, engine: Engine, ticket: Ticket, repeat: int, seed: int | None) -> None:
+        self._engine = engine
+        self._ticket = ticket
+        self._repeat = repeat
+        group = ticket.group
+        self._sampling = _seeded(group.sampling, seed, group.benchmark.name, ticket.item_id, repeat)
+
+    async def __call__(
+        self, messages: Sequence[Message], *, instructions: str | None = None
+    ) -> Completion:
+        ticket = self._ticket
+        request = Request(
+            messages=tuple(messages),
+            sampling=self._sampling,
+            instructions=instructions,
+            effort=ticket.group.spec.effort,
+            benchmark=ticket.group.benchmark.name,
+            item_id=ticket.item_id,
+            row=ticket.row,
+            repeat=self._repeat,
+        )
+        return await self._engine.generate(request)
+
+
+def _tasks(groups: Sequence[Group]) -> Iterator[tuple[Ticket, int]]:
+    for group in groups:
+        for ticket in group.tickets:
+            for repeat in range(group.repeats):
+                yield ticket, repeat
+
+
+def _failed(reason: str) -> Completion:
+    return Completion(finish_reason="error", error=reason)
+
+
+def _seeded(
+    sampling: Sampling, seed: int | None, benchmark: str, item_id: str, repeat: int
+) -> Sampling:
+    """Give each request a seed of its own, which does not depend on what else is asked."""
+    if seed is None:
+        return sampling
+    digest = blake2b(f"{seed}\0{benchmark}\0{item_id}\0{repeat}".encode(), digest_size=4).digest()
+    return msgspec.structs.replace(sampling, seed=int.from_bytes(digest, "big") & 0x7FFFFFFF)
