@@ -94,15 +94,19 @@ def load_tables(path: Path, what: str) -> dict[str, dict[str, Any]]:
     """
     import tomllib  # not before it is needed: it costs some milliseconds of every pytest start
 
+    text = ""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        tables = tomllib.loads(text)
     except OSError as error:
         raise UsageError(
             f"the {what} {path} cannot be read ({error.strerror}); correct the path"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        last = f"at line {len(text.splitlines())}, the end of the file"
+        fault = str(error).replace("at end of document", last)
         raise UsageError(
-            f"the {what} {path} is not valid TOML: {error}; correct that line"
+            f"the {what} {path} is not valid TOML: {fault}; correct that line"
         ) from error
     for key, table in tables.items():
         if not isinstance(table, dict):

@@ -39,7 +39,7 @@ _PADDING = ("<|endoftext|>", "<|startoftext|>")
 _ROLES = ("assistant", "user", "system", "developer", "tool")
 _CHANNELS = ("analysis", "commentary", "final")
 _MOST_MARKERS = 10_000
-"""Past so many special tokens nothing more is read: an answer has dozens, a degenerate loop more."""
+"""Past so many special tokens nothing is read: an answer has dozens, a degenerate loop no end."""
 
 _ENDS = ("<|end|>", "<|return|>", "<|call|>")
 

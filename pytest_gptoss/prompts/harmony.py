@@ -53,9 +53,9 @@ def load_encoding() -> Any:
     """Load gpt-oss's encoding, from disk where it can be.
 
     `openai-harmony` looks into the folder that ``TIKTOKEN_ENCODINGS_BASE`` names, else into its
-    cache (``TIKTOKEN_RS_CACHE_DIR``), else downloads. Its fork `oss-harmony`, on which vLLM depends,
-    imports under the same name and carries the vocabulary with it. A download is attempted only
-    where its host answers within seconds: behind a firewall that swallows packets the package
+    cache (``TIKTOKEN_RS_CACHE_DIR``), else downloads. Its fork `oss-harmony`, which vLLM depends
+    on, imports under the same name and carries the vocabulary with it. A download is attempted
+    only where its host answers within seconds: behind a firewall that swallows packets the package
     itself would wait for half a minute.
 
     Raises:
@@ -64,7 +64,7 @@ def load_encoding() -> Any:
     base = os.environ.get("TIKTOKEN_ENCODINGS_BASE")
     if base is not None and not (Path(base) / _VOCABULARY_FILE).is_file():
         raise UsageError(
-            f"TIKTOKEN_ENCODINGS_BASE is {base!r}, where there is no {_VOCABULARY_FILE}; {_HOW}"
+            f"TIKTOKEN_ENCODINGS_BASE is {base!r}, which holds no {_VOCABULARY_FILE}; {_HOW}"
         )
     if base is None and not _is_cached() and not _is_bundled() and not _is_reachable():
         raise UsageError(

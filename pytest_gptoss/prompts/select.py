@@ -6,8 +6,6 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_gptoss.errors import UsageError
-from pytest_gptoss.prompts.harmony import VOCABULARY_SIZE, HarmonyRenderer
-from pytest_gptoss.prompts.template import TemplateRenderer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +32,8 @@ def renderer_for(spec: ModelSpec) -> Renderer:
     """
     folder = spec.folder
     if spec.reasoning == "harmony" and (folder is None or _speaks_o200k(folder)):
+        from pytest_gptoss.prompts.harmony import HarmonyRenderer
+
         return HarmonyRenderer()
     if folder is not None and not _has_tokenizer(folder):
         raise UsageError(
@@ -57,6 +57,8 @@ def renderer_for(spec: ModelSpec) -> Renderer:
             f"the tokenizer of {spec.name} cannot be loaded from {folder or spec.source} "
             f"({type(error).__name__}: {reason}); download it or pass the checkpoint's folder"
         ) from error
+    from pytest_gptoss.prompts.template import TemplateRenderer
+
     return TemplateRenderer(tokenizer, spec)
 
 
@@ -68,7 +70,7 @@ def _speaks_o200k(folder: Path) -> bool:
     """Whether a harmony model's folder uses gpt-oss's vocabulary, judged by its size."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        size = config.get("vocab_size", VOCABULARY_SIZE)
+        size = config.get("vocab_size", _O200K)
     except (OSError, ValueError, AttributeError):
         return False
     return isinstance(size, int) and size >= _O200K

@@ -6,6 +6,9 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from pytest_gptoss.errors import EngineError
 from pytest_gptoss.prompts.channels import MARKERS, parse_tokens
 from pytest_gptoss.prompts.text import parse_text
 
@@ -42,6 +45,9 @@ class TemplateRenderer:
         )
         self._markers = self._harmony_markers()
         self.stop_token_ids = self._stops()
+        vocabulary = tokenizer.get_added_vocab()
+        tags = (vocabulary.get("<think>"), vocabulary.get("</think>"))
+        self._thinking = None if None in tags else tags
         self._options: dict[str, Any] = {}
         if "enable_thinking" in self._template:
             self._options["enable_thinking"] = spec.reasoning != "none"
@@ -119,7 +125,14 @@ class TemplateRenderer:
         if self._template:
             if self._role == "user":
                 turns = _without_system(turns)
-            text = self._rendered(turns, effort)
+            try:
+                text = self._rendered(turns, effort)
+            except Exception as error:  # jinja2's errors, which templates raise on purpose too
+                roles = ", ".join(turn["role"] for turn in turns)
+                raise EngineError(
+                    f"the chat template of {self._spec.name} rejects a conversation of the roles "
+                    f"{roles} ({error}); send it turns that the template takes"
+                ) from error
         else:
             text = "\n\n".join(turn["content"] for turn in turns) + "\n"
         return self._encode(text)
@@ -155,11 +168,16 @@ class TemplateRenderer:
         while kept and kept[-1] in stops:
             kept.pop()
         reasoning = self._spec.reasoning
-        return parse_text(
+        parsed = parse_text(
             self._decode(kept, keep_special=reasoning != "none"),
             reasoning=reasoning,
             finish_reason=finish_reason,
             think_in_prompt=self._think_in_prompt,
+        )
+        if parsed.reasoning is None or self._thinking is None:
+            return parsed
+        return msgspec.structs.replace(
+            parsed, reasoning_tokens=_length_of_thinking(kept, self._thinking)
         )
 
     def _decode(self, token_ids: Sequence[int], *, keep_special: bool = True) -> str:
@@ -182,6 +200,15 @@ class TemplateRenderer:
             "instructions": self._role,
             **({"options": self._options} if self._options else {}),
         }
+
+
+def _length_of_thinking(token_ids: list[int], tags: tuple[int, int]) -> int:
+    """The number of tokens before the last closing tag, or of all where it is never closed."""
+    opening, closing = tags
+    end = len(token_ids)
+    if closing in token_ids:
+        end -= token_ids[::-1].index(closing) + 1
+    return sum(token not in (opening, closing) for token in token_ids[:end])
 
 
 def _template_text(tokenizer: Any) -> str:
