@@ -31,8 +31,8 @@ class Line(msgspec.Struct):
     reasoning_content: str | None = None
     finish_reason: str | None = None
     malformed: str | None = None
-    outcome: str | None = None
-    error: str | None = None
+    outcome: Any = None
+    error: Any = None
     model: str | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -43,10 +43,8 @@ class _Head(msgspec.Struct):
     """What the scan needs of a line; the texts are checked for their type and dropped."""
 
     item_id: str | int | msgspec.UnsetType = msgspec.UNSET
-    completion: str | dict[str, Any] | None = None
+    completion: str | dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     final: str | msgspec.UnsetType | None = msgspec.UNSET
-    outcome: str | None = None
-    error: str | None = None
     benchmark: str | None = None
     model: str | None = None
     repeat: int | None = None
@@ -125,7 +123,10 @@ class Recording:
             )
         if self._file < 0:
             self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        return _decode_line(os.pread(self._file, length, offset))
+        try:
+            return _decode_line(os.pread(self._file, length, offset))
+        except msgspec.MsgspecError as error:
+            raise EngineError(f"{self.path}: item {item_id!r} cannot be read ({error})") from None
 
     def close(self) -> None:
         """Close the file."""
@@ -168,8 +169,7 @@ class Recording:
             raise DataError(
                 f"{where} has no 'item_id'; every line needs 'item_id' and 'completion'"
             )
-        recorded = head.completion is not None or head.final is not msgspec.UNSET
-        if not recorded and head.error is None:
+        if head.completion is msgspec.UNSET and head.final is msgspec.UNSET:
             raise DataError(
                 f"{where} (item {head.item_id!r}) has no 'completion'; "
                 "every line needs 'item_id' and 'completion'"

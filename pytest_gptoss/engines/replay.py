@@ -131,8 +131,10 @@ def _completion(line: Line, path: Path) -> Completion:
             raise EngineError(f"{where} is recorded as an error: {completion.error}")
         completion.queue_s = completion.ttft_s = completion.latency_s = None
         return completion
-    if line.error is not None:
+    if line.error:
         raise EngineError(f"{where} is recorded as an error: {line.error}")
+    if recorded is None and line.final is None:
+        raise EngineError(f"{where} is recorded without a completion")
     completion = Completion(
         final=line.final or "",
         reasoning=line.reasoning or line.reasoning_content,

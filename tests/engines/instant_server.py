@@ -21,7 +21,7 @@ MODEL = "instant"
 _ORDER = b"[[answer: "
 
 
-def chat_body(content: str, reasoning: str | None, model: str = MODEL) -> bytes:
+def chat_body(content: str | None, reasoning: str | None, model: str = MODEL) -> bytes:
     """A chat completion as vLLM writes it, about as long as a short reasoned answer."""
     return json.dumps(
         {

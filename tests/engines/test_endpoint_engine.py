@@ -1,0 +1,440 @@
+"""The endpoint engine against a server that behaves: what it asks and what it makes of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted_server import Background, ScriptedServer, after, ask, options, raw, says, spec
+
+from pytest_gptoss.engines._answer import BadAnswerError, read_answer
+from pytest_gptoss.engines._url import Endpoint, said, seconds_to_wait
+from pytest_gptoss.engines.endpoint import EndpointEngine
+from pytest_gptoss.errors import EngineError, UsageError
+from pytest_gptoss.records import Completion, Message
+
+
+@pytest.fixture(scope="module")
+def background() -> Iterator[Background]:
+    with Background() as background:
+        yield background
+
+
+@contextmanager
+def opened(
+    background: Background, server: ScriptedServer | str, model: Any = None, **more: Any
+) -> Iterator[EndpointEngine]:
+    engine = EndpointEngine(model or spec(), options(server, **more))
+    background.run(engine.open())
+    try:
+        yield engine
+    finally:
+        background.run(engine.close())
+
+
+# --- what is asked -----------------------------------------------------------------------------
+
+
+def test_the_body_says_what_was_asked(background: Background) -> None:
+    arguments = {"chat_template_kwargs": {"enable_thinking": True}, "seed": 5}
+    with ScriptedServer() as server, opened(background, server, arguments=arguments) as engine:
+        background.run(
+            engine.generate(
+                ask(
+                    "2 + 2 = “?”",
+                    instructions="Be brief.",
+                    effort="high",
+                    temperature=0.7,
+                    top_p=0.9,
+                    max_tokens=99,
+                    stop=("Q:",),
+                )
+            )
+        )
+    assert server.bodies == [
+        {
+            "model": "gpt-oss-20b",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "2 + 2 = “?”"},
+            ],
+            "temperature": 0.7,
+            "top_p": 0.9,
+            "max_tokens": 99,
+            "stop": ["Q:"],
+            "reasoning_effort": "high",
+            "stream": False,
+            "chat_template_kwargs": {"enable_thinking": True},
+            "seed": 5,
+        }
+    ]
+
+
+def test_only_what_is_set_is_sent_and_null_leaves_a_field_out(background: Background) -> None:
+    arguments = {"temperature": None}
+    with ScriptedServer() as server, opened(background, server, arguments=arguments) as engine:
+        background.run(engine.generate(ask("a", top_k=5, min_p=0.1, seed=7)))
+        background.run(engine.generate(ask("b", top_k=5, min_p=0.1, seed=8)))
+    first, second = server.bodies
+    assert first.keys() == {"model", "messages", "stream", "top_k", "min_p", "seed"}
+    assert (first["top_k"], first["min_p"], first["seed"], second["seed"]) == (5, 0.1, 7, 8)
+
+
+def test_instructions_join_the_users_message_where_the_model_wants_it(
+    background: Background,
+) -> None:
+    model = spec(instructions="user")
+    with ScriptedServer() as server, opened(background, server, model) as engine:
+        background.run(engine.generate(ask("Why?", instructions="Be brief.")))
+    assert server.bodies[0]["messages"] == [{"role": "user", "content": "Be brief.\n\nWhy?"}]
+
+
+@pytest.mark.parametrize(
+    ("pasted", "base"),
+    [
+        ("http://h:8000", "http://h:8000/v1"),
+        ("h:8000/", "http://h:8000/v1"),
+        ("localhost:8000/v1/", "http://localhost:8000/v1"),
+        ("https://h/v1/chat/completions", "https://h/v1"),
+        ("https://h/chat/completions/", "https://h"),
+        ("https://h/api/v1", "https://h/api/v1"),
+        ("https://h/v1beta/openai/", "https://h/v1beta/openai"),
+        (" http://[::1]:8000/v1/models ", "http://[::1]:8000/v1"),
+        ("http://h/proxy/7", "http://h/proxy/7/v1"),
+    ],
+)
+def test_a_url_is_read_as_users_paste_it(pasted: str, base: str) -> None:
+    endpoint = Endpoint.parse(pasted)
+    endpoint = endpoint if endpoint.versioned else endpoint.with_version()
+    assert endpoint.url("/chat/completions") == f"{base}/chat/completions"
+
+
+@pytest.mark.parametrize("pasted", ["", "http://", "ftp://h/v1", "http://h:99999999", "a b"])
+def test_what_is_no_url_is_refused(pasted: str) -> None:
+    with pytest.raises(UsageError, match="no URL of a server"):
+        Endpoint.parse(pasted)
+
+
+def test_a_query_goes_with_every_request_and_is_never_shown() -> None:
+    endpoint = Endpoint.parse("https://h/openai/deployments/x/chat/completions?api-version=1&k=s")
+    assert endpoint.url("/models") == "https://h/openai/deployments/x/models?api-version=1&k=s"
+    assert "k=s" not in endpoint.shown("/models") + str(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "prefix"), [("", "/v1"), ("/", "/v1"), ("/v1/chat/completions", "/v1"), ("", "")]
+)
+def test_routes_are_found_with_and_without_v1(
+    background: Background, suffix: str, prefix: str
+) -> None:
+    with ScriptedServer(models=["gpt-oss-20b"], prefix=prefix) as server:
+        url = f"http://127.0.0.1:{server.port}{suffix}"
+        with opened(background, url) as engine:
+            background.run(engine.generate(ask()))
+            assert engine.facts()["endpoint"] == f"http://127.0.0.1:{server.port}{prefix}"
+
+
+@pytest.mark.parametrize(
+    ("served", "asked"),
+    [
+        (["a", "openai/gpt-oss-20b"], "openai/gpt-oss-20b"),
+        (["a", "gpt-oss-20b"], "gpt-oss-20b"),
+        (["llama3:8b", "gpt-oss:20b"], "gpt-oss:20b"),  # Ollama
+        (["a", "/models/GPT-OSS-20B.gguf"], "/models/GPT-OSS-20B.gguf"),  # llama.cpp
+        (["whatever"], "whatever"),
+        ([], "openai/gpt-oss-20b"),
+        (None, "openai/gpt-oss-20b"),
+    ],
+    ids=repr,
+)
+def test_the_name_asked_for_is_the_servers(
+    background: Background, served: list[Any] | None, asked: str
+) -> None:
+    with ScriptedServer(models=served) as server:
+        with opened(background, server, spec(source="openai/gpt-oss-20b")) as engine:
+            background.run(engine.generate(ask()))
+            assert engine.facts()["served_model"] == asked
+        assert server.bodies[0]["model"] == asked
+
+
+def test_other_models_are_named_and_the_argument_decides(background: Background) -> None:
+    with ScriptedServer(models=["llama", "qwen"]) as server:
+        engine = EndpointEngine(spec(), options(server))
+        with pytest.raises(UsageError, match="serves llama, qwen, but not gpt-oss-20b; name one"):
+            background.run(engine.open())
+        with opened(background, server, arguments={"model": "qwen"}) as engine:
+            background.run(engine.generate(ask()))
+        assert server.bodies[0]["model"] == "qwen"
+
+
+def test_facts_tell_what_the_list_of_models_tells(background: Background) -> None:
+    card = {"id": "gpt-oss-20b", "owned_by": "sglang", "max_model_len": 4096}
+    with ScriptedServer(models=[card]) as server, opened(background, server) as engine:
+        facts = engine.facts()
+    assert facts["server"] == "sglang"
+    assert facts["max_model_len"] == 4096
+    assert msgspec.json.encode(facts)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"concurrency": 0},
+        {"concurrency": "many"},
+        {"retries": -1},
+        {"stream": True},
+        {"n": 2},
+        {"messages": []},
+    ],
+    ids=repr,
+)
+def test_arguments_that_cannot_be_are_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="--gptoss-engine-arg"):
+        EndpointEngine(spec(), options("http://h", arguments=arguments))
+
+
+# --- what is made of answers -------------------------------------------------------------------
+
+
+def answered(background: Background, answer: Any) -> Completion:
+    with ScriptedServer(answer) as server, opened(background, server) as engine:
+        return background.run(engine.generate(ask()))
+
+
+HARMONY = (
+    "<|channel|>analysis<|message|>6 x 7<|end|>"
+    "<|start|>assistant<|channel|>final<|message|>42<|return|>"
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        says("42", "6 x 7"),
+        says("42", reasoning_content=None, reasoning="6 x 7"),
+        says("42", reasoning_content="6 x 7", reasoning=None),
+        says("<think>6 x 7</think>42"),
+        says("6 x 7</think>42"),
+        says(HARMONY),
+        says([{"type": "text", "text": "4"}, {"type": "text", "text": "2"}], "6 x 7"),
+    ],
+    ids=["both", "reasoning", "reasoning_content", "think", "closing think", "harmony", "parts"],
+)
+def test_channels_are_told_apart_however_the_server_gives_them(
+    background: Background, answer: Any
+) -> None:
+    completion = answered(background, answer)
+    assert (completion.final, completion.reasoning) == ("42", "6 x 7")
+    assert completion.malformed is None
+
+
+def test_counts_times_and_the_served_name_are_kept(background: Background) -> None:
+    completion = answered(background, says("42", "6 x 7", model="openai/gpt-oss-20b"))
+    assert completion.served_model == "openai/gpt-oss-20b"
+    assert (completion.prompt_tokens, completion.completion_tokens) == (100, 200)
+    assert (completion.reasoning_tokens, completion.cached_tokens) == (180, 64)
+    assert completion.latency_s is not None
+    assert completion.latency_s > 0
+    assert completion.ttft_s is completion.queue_s is None
+
+
+@pytest.mark.parametrize(
+    "usage", [None, {}, [], {"prompt_tokens": "x"}, {"prompt_tokens": -1}], ids=repr
+)
+def test_unknown_counts_are_null(background: Background, usage: Any) -> None:
+    completion = answered(background, says("42", usage=usage))
+    assert completion.prompt_tokens is completion.reasoning_tokens is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "final", "ending"),
+    [
+        (says(None, "so far", finish_reason="length"), "", "length"),
+        (says(None, "hm", finish_reason="stop"), "", "stop"),
+        (says("cut o", finish_reason="max_tokens"), "cut o", "length"),
+        (says("x", finish_reason="eos_token"), "x", "stop"),
+        (says("x", finish_reason="content_filter"), "x", "content_filter"),
+        (says("x", finish_reason=None), "x", None),
+        (says(None, refusal="I cannot help."), "I cannot help.", "stop"),
+    ],
+    ids=["length", "reasoning alone", "max_tokens", "eos", "filter", "none", "refusal"],
+)
+def test_endings_are_kept_apart(
+    background: Background, answer: Any, final: str, ending: str | None
+) -> None:
+    completion = answered(background, answer)
+    assert (completion.final, completion.finish_reason) == (final, ending)
+
+
+def test_a_transcript_that_breaks_its_format_is_malformed(background: Background) -> None:
+    completion = answered(background, says("<|channel|>analysis<|message|>a<|channel|><|message|>"))
+    assert completion.malformed
+
+
+def test_a_servers_own_parser_that_fails_says_something_about_the_model(
+    background: Background,
+) -> None:
+    message = "Unexpected token 12606 while expecting start token 200006"
+    failure = raw(json.dumps({"error": {"message": message}}), 500)
+    with ScriptedServer(failure) as server:
+        with opened(background, server, arguments={"retries": 0}) as engine:
+            completion = background.run(engine.generate(ask()))
+    assert message in (completion.malformed or "")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
+    max_leaves=8,
+)
+shapes = st.fixed_dictionaries(
+    {},
+    optional={
+        "choices": json_values
+        | st.lists(
+            st.fixed_dictionaries(
+                {"message": json_values | st.fixed_dictionaries({"content": json_values})},
+                optional={"finish_reason": json_values},
+            ),
+            max_size=2,
+        ),
+        "usage": json_values,
+        "model": json_values,
+        "error": json_values,
+    },
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.binary(max_size=60) | (shapes | json_values).map(msgspec.json.encode))
+def test_any_body_is_a_completion_or_a_sentence(body: bytes) -> None:
+    try:
+        completion = read_answer(body)
+    except BadAnswerError as error:
+        assert str(error)
+        assert "\n" not in str(error)
+    else:
+        assert isinstance(completion.final, str)
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"choices":' + b"[" * 200_000], ids=len)
+def test_a_bottomless_body_is_a_sentence(body: bytes) -> None:
+    with pytest.raises(BadAnswerError):
+        read_answer(body)
+    said(body)
+
+
+@given(st.binary(max_size=200) | json_values.map(msgspec.json.encode))
+def test_any_error_body_is_put_in_one_line(body: bytes) -> None:
+    line = said(body)
+    assert "\n" not in line
+    assert len(line) <= 241
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("2", 2.0), ("0.5", 0.5), ("", 0.0), ("soon", 0.0), ("-3", 0.0), ("nan", 0.0), ("inf", 0.0)],
+)
+def test_retry_after_is_read(value: str, seconds: float) -> None:
+    assert seconds_to_wait({"Retry-After": value}) == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    from email.utils import formatdate
+
+    assert 50 < seconds_to_wait({"Retry-After": formatdate(time.time() + 60, usegmt=True)}) <= 60
+
+
+# --- many at once ------------------------------------------------------------------------------
+
+
+def test_hundreds_are_in_flight_over_connections_that_are_kept(background: Background) -> None:
+    async def storm(engine: EndpointEngine) -> int:
+        return len(await asyncio.gather(*(engine.generate(ask()) for _ in range(600))))
+
+    with ScriptedServer(after(0.2, says("42"))) as server:
+        with opened(background, server, arguments={"concurrency": 200}) as engine:
+            assert engine.concurrency == 200
+            assert background.run(storm(engine)) == 600
+    assert server.most_in_flight == 200
+    assert len(server.peers) <= 201
+
+
+def test_a_cancelled_request_is_dropped_and_the_engine_goes_on(background: Background) -> None:
+    async def cancel(engine: EndpointEngine) -> Completion:
+        task = asyncio.create_task(engine.generate(ask()))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return await engine.generate(ask())
+
+    with ScriptedServer(after(30, says("late")), says("42")) as server:
+        with opened(background, server) as engine:
+            assert background.run(cancel(engine), 10).final == "42"
+
+
+def test_close_may_be_called_at_any_time(background: Background) -> None:
+    async def close_in_flight(engine: EndpointEngine) -> BaseException:
+        task = asyncio.create_task(engine.generate(ask()))
+        await asyncio.sleep(0.2)
+        await engine.close()
+        with pytest.raises(EngineError, match="closed") as caught:
+            await task
+        return caught.value
+
+    with ScriptedServer(after(30, says("late"))) as server:
+        engine = EndpointEngine(spec(), options(server))
+        background.run(engine.close())
+        with pytest.raises(EngineError, match="not open"):
+            background.run(engine.generate(ask()))
+        background.run(engine.open())
+        background.run(close_in_flight(engine), 10)
+        background.run(engine.close())
+
+
+@pytest.fixture(scope="module")
+def instant() -> Iterator[str]:
+    script = Path(__file__).with_name("instant_server.py")
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        process.terminate()
+
+
+def test_a_request_costs_little_cpu(background: Background, instant: str) -> None:
+    """The budget is 0.6 ms; the thread's own CPU time does not depend on what else is running."""
+
+    async def cost(engine: EndpointEngine, count: int) -> float:
+        requests = iter([ask("A question of some length. " * 15)] * count)
+
+        async def worker() -> None:
+            for request in requests:
+                await engine.generate(request)
+
+        begin = time.thread_time()
+        await asyncio.gather(*(worker() for _ in range(engine.concurrency)))
+        return (time.thread_time() - begin) / count
+
+    with opened(background, instant) as engine:
+        background.run(cost(engine, 512))
+        assert min(background.run(cost(engine, 1500)) for _ in range(3)) < 0.6e-3
+
+
+def test_messages_keep_their_roles(background: Background) -> None:
+    conversation = (Message("user", "a"), Message("assistant", "b"), Message("user", "c"))
+    with ScriptedServer() as server, opened(background, server) as engine:
+        background.run(engine.generate(replace(ask(), messages=conversation)))
+    assert [m["role"] for m in server.bodies[0]["messages"]] == ["user", "assistant", "user"]
