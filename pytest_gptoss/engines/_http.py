@@ -267,13 +267,15 @@ class Client:
         finally:
             self._in_flight -= 1
         if response.status != 200:
-            raise self._refusal(response, payload)
+            refusal = self._refusal(response, payload)
+            del payload  # it may echo the key, and a traceback may show local variables
+            raise refusal
         try:
             result = read(payload)
         except BadAnswerError as error:
-            raise _FailureError(
-                self._secrets.redact(f"{self._url_shown} answered with {error}")
-            ) from None
+            reason = self._secrets.redact(f"{self._url_shown} answered with {error}")
+            del payload
+            raise _FailureError(reason) from None
         self._answered += 1
         return result
 
@@ -290,7 +292,9 @@ class Client:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self._failure(error) from None
         if response.status in _AGAIN:
-            raise self._refusal(response, payload)
+            refusal = self._refusal(response, payload)
+            del payload
+            raise refusal
         return response.status, payload
 
     @property

@@ -6,7 +6,8 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +15,7 @@ from aiohttp import web
 from instant_server import chat_body
 
 from pytest_gptoss.engines import EngineOptions, Request
+from pytest_gptoss.engines.endpoint import EndpointEngine
 from pytest_gptoss.models import ModelSpec
 from pytest_gptoss.records import Effort, Message, Sampling
 
@@ -44,6 +46,8 @@ class Background:
 class ScriptedServer:
     """Answers the chat completions with the answers of a script, the last one for ever.
 
+    What stands in ``before`` answers the next requests, whatever they ask.
+
     Args:
         script: The answers, in the order of the requests.
         models: What ``/v1/models`` lists; ``None`` if it has no such route.
@@ -57,6 +61,7 @@ class ScriptedServer:
         self.models = models
         self.prefix = prefix
         self.port = 0
+        self.before: list[Answer] = []
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.asked: list[str] = []
@@ -97,6 +102,8 @@ class ScriptedServer:
         self.headers.append(request.headers)
         assert request.transport is not None
         self.peers.add(request.transport.get_extra_info("peername"))
+        if self.before:
+            return await self.before.pop(0)(request)
         if request.method == "GET":
             if request.path != f"{self.prefix}/models" or self.models is None:
                 raise web.HTTPNotFound
@@ -211,6 +218,18 @@ def ask(
         instructions=instructions,
         effort=effort,
     )
+
+
+@contextmanager
+def opened(
+    background: Background, server: ScriptedServer | str, model: Any = None, **more: Any
+) -> Iterator[EndpointEngine]:
+    engine = EndpointEngine(model or spec(), options(server, **more))
+    background.run(engine.open())
+    try:
+        yield engine
+    finally:
+        background.run(engine.close())
 
 
 def free_port() -> int:

@@ -3,45 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scripted_server import Background, ScriptedServer, after, ask, options, raw, says, spec
+from scripted_server import Background, ScriptedServer, after, ask, opened, options, says, spec
 
-from pytest_gptoss.engines._answer import BadAnswerError, read_answer
-from pytest_gptoss.engines._url import Endpoint, said, seconds_to_wait
+from pytest_gptoss.engines._url import Endpoint
 from pytest_gptoss.engines.endpoint import EndpointEngine
 from pytest_gptoss.errors import EngineError, UsageError
 from pytest_gptoss.records import Completion, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="module")
 def background() -> Iterator[Background]:
     with Background() as background:
         yield background
-
-
-@contextmanager
-def opened(
-    background: Background, server: ScriptedServer | str, model: Any = None, **more: Any
-) -> Iterator[EndpointEngine]:
-    engine = EndpointEngine(model or spec(), options(server, **more))
-    background.run(engine.open())
-    try:
-        yield engine
-    finally:
-        background.run(engine.close())
 
 
 # --- what is asked -----------------------------------------------------------------------------
@@ -205,158 +190,6 @@ def test_arguments_that_cannot_be_are_refused(arguments: dict[str, Any]) -> None
         EndpointEngine(spec(), options("http://h", arguments=arguments))
 
 
-# --- what is made of answers -------------------------------------------------------------------
-
-
-def answered(background: Background, answer: Any) -> Completion:
-    with ScriptedServer(answer) as server, opened(background, server) as engine:
-        return background.run(engine.generate(ask()))
-
-
-HARMONY = (
-    "<|channel|>analysis<|message|>6 x 7<|end|>"
-    "<|start|>assistant<|channel|>final<|message|>42<|return|>"
-)
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        says("42", "6 x 7"),
-        says("42", reasoning_content=None, reasoning="6 x 7"),
-        says("42", reasoning_content="6 x 7", reasoning=None),
-        says("<think>6 x 7</think>42"),
-        says("6 x 7</think>42"),
-        says(HARMONY),
-        says([{"type": "text", "text": "4"}, {"type": "text", "text": "2"}], "6 x 7"),
-    ],
-    ids=["both", "reasoning", "reasoning_content", "think", "closing think", "harmony", "parts"],
-)
-def test_channels_are_told_apart_however_the_server_gives_them(
-    background: Background, answer: Any
-) -> None:
-    completion = answered(background, answer)
-    assert (completion.final, completion.reasoning) == ("42", "6 x 7")
-    assert completion.malformed is None
-
-
-def test_counts_times_and_the_served_name_are_kept(background: Background) -> None:
-    completion = answered(background, says("42", "6 x 7", model="openai/gpt-oss-20b"))
-    assert completion.served_model == "openai/gpt-oss-20b"
-    assert (completion.prompt_tokens, completion.completion_tokens) == (100, 200)
-    assert (completion.reasoning_tokens, completion.cached_tokens) == (180, 64)
-    assert completion.latency_s is not None
-    assert completion.latency_s > 0
-    assert completion.ttft_s is completion.queue_s is None
-
-
-@pytest.mark.parametrize(
-    "usage", [None, {}, [], {"prompt_tokens": "x"}, {"prompt_tokens": -1}], ids=repr
-)
-def test_unknown_counts_are_null(background: Background, usage: Any) -> None:
-    completion = answered(background, says("42", usage=usage))
-    assert completion.prompt_tokens is completion.reasoning_tokens is None
-
-
-@pytest.mark.parametrize(
-    ("answer", "final", "ending"),
-    [
-        (says(None, "so far", finish_reason="length"), "", "length"),
-        (says(None, "hm", finish_reason="stop"), "", "stop"),
-        (says("cut o", finish_reason="max_tokens"), "cut o", "length"),
-        (says("x", finish_reason="eos_token"), "x", "stop"),
-        (says("x", finish_reason="content_filter"), "x", "content_filter"),
-        (says("x", finish_reason=None), "x", None),
-        (says(None, refusal="I cannot help."), "I cannot help.", "stop"),
-    ],
-    ids=["length", "reasoning alone", "max_tokens", "eos", "filter", "none", "refusal"],
-)
-def test_endings_are_kept_apart(
-    background: Background, answer: Any, final: str, ending: str | None
-) -> None:
-    completion = answered(background, answer)
-    assert (completion.final, completion.finish_reason) == (final, ending)
-
-
-def test_a_transcript_that_breaks_its_format_is_malformed(background: Background) -> None:
-    completion = answered(background, says("<|channel|>analysis<|message|>a<|channel|><|message|>"))
-    assert completion.malformed
-
-
-def test_a_servers_own_parser_that_fails_says_something_about_the_model(
-    background: Background,
-) -> None:
-    message = "Unexpected token 12606 while expecting start token 200006"
-    failure = raw(json.dumps({"error": {"message": message}}), 500)
-    with ScriptedServer(failure) as server:
-        with opened(background, server, arguments={"retries": 0}) as engine:
-            completion = background.run(engine.generate(ask()))
-    assert message in (completion.malformed or "")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner),
-    max_leaves=8,
-)
-shapes = st.fixed_dictionaries(
-    {},
-    optional={
-        "choices": json_values
-        | st.lists(
-            st.fixed_dictionaries(
-                {"message": json_values | st.fixed_dictionaries({"content": json_values})},
-                optional={"finish_reason": json_values},
-            ),
-            max_size=2,
-        ),
-        "usage": json_values,
-        "model": json_values,
-        "error": json_values,
-    },
-)
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.binary(max_size=60) | (shapes | json_values).map(msgspec.json.encode))
-def test_any_body_is_a_completion_or_a_sentence(body: bytes) -> None:
-    try:
-        completion = read_answer(body)
-    except BadAnswerError as error:
-        assert str(error)
-        assert "\n" not in str(error)
-    else:
-        assert isinstance(completion.final, str)
-
-
-@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"choices":' + b"[" * 200_000], ids=len)
-def test_a_bottomless_body_is_a_sentence(body: bytes) -> None:
-    with pytest.raises(BadAnswerError):
-        read_answer(body)
-    said(body)
-
-
-@given(st.binary(max_size=200) | json_values.map(msgspec.json.encode))
-def test_any_error_body_is_put_in_one_line(body: bytes) -> None:
-    line = said(body)
-    assert "\n" not in line
-    assert len(line) <= 241
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [("2", 2.0), ("0.5", 0.5), ("", 0.0), ("soon", 0.0), ("-3", 0.0), ("nan", 0.0), ("inf", 0.0)],
-)
-def test_retry_after_is_read(value: str, seconds: float) -> None:
-    assert seconds_to_wait({"Retry-After": value}) == seconds
-
-
-def test_retry_after_may_be_a_date() -> None:
-    from email.utils import formatdate
-
-    assert 50 < seconds_to_wait({"Retry-After": formatdate(time.time() + 60, usegmt=True)}) <= 60
-
-
 # --- many at once ------------------------------------------------------------------------------
 
 
@@ -364,10 +197,13 @@ def test_hundreds_are_in_flight_over_connections_that_are_kept(background: Backg
     async def storm(engine: EndpointEngine) -> int:
         return len(await asyncio.gather(*(engine.generate(ask()) for _ in range(600))))
 
-    with ScriptedServer(after(0.2, says("42"))) as server:
-        with opened(background, server, arguments={"concurrency": 200}) as engine:
-            assert engine.concurrency == 200
-            assert background.run(storm(engine)) == 600
+    many = {"concurrency": 200}
+    with (
+        ScriptedServer(after(0.2, says("42"))) as server,
+        opened(background, server, arguments=many) as engine,
+    ):
+        assert engine.concurrency == 200
+        assert background.run(storm(engine)) == 600
     assert server.most_in_flight == 200
     assert len(server.peers) <= 201
 
@@ -381,9 +217,9 @@ def test_a_cancelled_request_is_dropped_and_the_engine_goes_on(background: Backg
             await task
         return await engine.generate(ask())
 
-    with ScriptedServer(after(30, says("late")), says("42")) as server:
-        with opened(background, server) as engine:
-            assert background.run(cancel(engine), 10).final == "42"
+    script = (after(30, says("late")), says("42"))
+    with ScriptedServer(*script) as server, opened(background, server) as engine:
+        assert background.run(cancel(engine), 10).final == "42"
 
 
 def test_close_may_be_called_at_any_time(background: Background) -> None:
