@@ -38,7 +38,8 @@ _SCALES = {
 
 _NUMBER = re.compile(
     r"""
-    (?<![A-Za-z0-9_^]) (?<!\d[.:]) (?!(?<=\d,)\d{3}(?!\d))  # and no group torn from a malformed one
+    (?<![A-Za-z0-9_^]) (?<!\d[.:/])
+    (?<!\d\d\d,) (?!(?<=\d,)\d{3}(?!\d))  # no group torn from a malformed number
     (?: (?:(?P<frac_whole>\d{1,9}+)\ ?)?
         \\[dtc]?frac\s?\{\s?(?P<frac_top>\d{1,99}+)\s?\}\s?\{\s?(?P<frac_bottom>\d{1,99}+)\s?\}
       | (?:(?P<whole>\d{1,9}+)[ ])? (?P<top>\d{1,99}+)/(?P<bottom>\d{1,99}+) (?![/\d]|\.\d)
@@ -50,7 +51,7 @@ _NUMBER = re.compile(
           | \s?(?:\\times|\\cdot|×|·|x|\*)\s?10\s?(?:\^|\*\*)\s?[{(]?(?P<power>-?\d{1,4}+)[})]?
         )?
     )
-    (?!\s?(?:\^|\*\*\s?\d)) (?!:\d) (?![/]\d)
+    (?![eE]\d) (?!\s?(?:\^|\*\*\s?\d)) (?!:\d) (?![/]\d)
     (?: \s?(?P<percent>%|percent\b)
       | [\s-]?(?P<scale>hundred|thousand|million|billion|trillion|百|千|万|萬|亿|億)(?![A-Za-z])
     )?

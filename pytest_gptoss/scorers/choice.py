@@ -101,8 +101,8 @@ class _Grammar:
                 [\s"'*:=-]*+
                 (?i:(?:the\ |most\ likely\ |likely\ |probably\ |clearly\ |definitely\ |indeed\ )*+
                    (?:option|choice|letter|answer|selection|选项|選項)?[\s:]*+)
-                (?P<open>[(\[{{"]\s?)?+ (?P<letter>{either})(?![A-Za-z0-9'])
-                (?P<close>\s?[)\]}}"])?+
+                (?P<open>(?:[(\[{{"]\s?){{1,3}}+)?+ (?P<letter>{either})(?![A-Za-z0-9'])
+                (?P<close>(?:\s?[)\]}}"]){{1,3}}+)?+
                 """,
                 re.VERBOSE,
             ),

@@ -11,7 +11,6 @@ A statement that leaves two numbers open ("18 or 20") is no answer.
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -53,15 +52,19 @@ _CUE = re.compile(
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
 _OPERATION = re.compile(r"\s?(?:[-*+/×÷x]|\\times|\\cdot|\\div)\s?\(?\d")
-_FURTHER = re.compile(r"(?:,|\bor\b|\band\b|或者?|和)\s*(?:\\text)?\s*\Z", re.IGNORECASE)
-"""What stands before the second number of a list: "18 or 20", "3 hours and 20 minutes"."""
+_FURTHER = re.compile(r"[^,;()=]{0,60}?(?:,|\bor\b|\band\b|或者?|和)\s*\Z", re.IGNORECASE)
+"""What stands between the numbers of a list: "18 or 20", "3 hours and 20 minutes"."""
+_CLAUSE_END = re.compile(
+    r"[,;(](?!\d)|\b(?:since|because|as|which|where|for)\b|因为", re.IGNORECASE
+)
+"""Where an answer ends and its explanation begins."""
 _APPROXIMATELY = re.compile(
     r"[\s({\[:*_\"']*+(?:(?:approximately|about|around|roughly|exactly|simply|just|only|约|大约)\s?)?"
     r"[\s({\[*_]*+",
     re.IGNORECASE,
 )
 _EQUALS = re.compile(r"=|≈|\\approx(?![a-z])|\\Rightarrow|→|⇒")
-_LIST = re.compile(r"[:\s]*+1[.)][ \t][^\n]*+\n\s*+2[.)][ \t]")
+_LIST = re.compile(r"[:\s]*+(?:step )?1[.):][ \t][^\n]*+\n\s*+(?:step )?2[.):][ \t]", re.IGNORECASE)
 """A numbered list after the cue: several statements, none of them the answer."""
 _ENUMERATOR = re.compile(r"^[ \t]*+(\d{1,2})[.)][ \t]+\S", re.MULTILINE)
 
@@ -164,29 +167,31 @@ def _announced(value: str) -> Number | None:
     found = list(numbers(sentence))
     if not found:
         return None
-    for start, end in reversed(_pieces(sentence)):
-        inside = [n for n in found if start <= n.start < end]
-        if not inside:
+    clause = _CLAUSE_END.search(sentence)
+    end = clause.start() if clause and clause.start() > found[0].start else len(sentence)
+    for piece, stop in reversed(_pieces(sentence, end)):
+        index = next((i for i, n in enumerate(found) if piece <= n.start < stop), None)
+        if index is None:
             continue
-        leading = inside[0]
-        lead = sentence[start : leading.start]
-        if _APPROXIMATELY.fullmatch(lead) and not _OPERATION.match(sentence, leading.end):
-            for number, following in itertools.pairwise(inside):
-                between = sentence[number.end : following.start]
-                if following.value != leading.value and _FURTHER.search(between[-20:]):
+        leading = found[index]
+        lead = sentence[piece : leading.start]
+        if _APPROXIMATELY.fullmatch(lead) and not _OPERATION.search(sentence, leading.end, stop):
+            for following in found[index + 1 : index + 2]:
+                between = sentence[leading.end : following.start]
+                if following.value != leading.value and _FURTHER.match(between):
                     raise _OpenChoice
             return leading
     if _APPROXIMATELY.fullmatch(sentence[: found[0].start]):
         raise _OpenChoice  # a sum or a range is left open
-    return found[-1]  # a sentence in words
+    return [n for n in found if n.start < end][-1]  # a sentence in words
 
 
-def _pieces(sentence: str) -> list[tuple[int, int]]:
+def _pieces(sentence: str, end: int) -> list[tuple[int, int]]:
     """The spans between equals signs."""
     bounds = [0]
-    for match in _EQUALS.finditer(sentence):
+    for match in _EQUALS.finditer(sentence, 0, end):
         bounds += [match.start(), match.end()]
-    bounds.append(len(sentence))
+    bounds.append(end)
     return list(zip(bounds[::2], bounds[1::2], strict=True))
 
 
