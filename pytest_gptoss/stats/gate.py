@@ -8,7 +8,7 @@ from typing import Literal, SupportsIndex
 from . import _numbers, _validate, wording
 from .mcnemar import mcnemar
 from .paired import tango_statistic, tango_upper
-from .power import minimum_detectable_drop, noninferiority_items, required_items
+from .power import SMALLEST_DROP, minimum_detectable_drop, noninferiority_items, required_items
 
 Verdict = Literal["improved", "within-margin", "regressed", "inconclusive"]
 
@@ -157,18 +157,18 @@ def items_needed(
     """Return the items that the margin needs, given the share of differing items seen."""
     discordance = (b + c) / n
     planned = None
-    if 0.0 < margin <= discordance:
+    if SMALLEST_DROP <= margin <= discordance:
         planned = required_items(discordance, margin, alpha=alpha, power=POWER)
-    elif discordance < margin:
+    elif margin >= SMALLEST_DROP:
         # A drop of the margin cannot happen at this discordance; ruling it out still takes items.
         planned = noninferiority_items(discordance, 0.0, margin, alpha, POWER)
     if not inconclusive or (planned is not None and planned > n):
         return planned
     drop = (b - c) / n
     settling = []
-    if drop < margin:
+    if margin - drop >= SMALLEST_DROP:
         settling.append(noninferiority_items(discordance, drop, margin, alpha, POWER))
     if drop > 0.0:
         settling.append(required_items(discordance, drop, alpha=alpha, power=POWER))
-    # drop < margin or drop > 0 unless both are 0: then no number of items settles anything.
+    # One of the two applies unless drop and margin are both 0: then nothing ever settles it.
     return max(n + 1, min(settling)) if settling else None

@@ -17,6 +17,9 @@ Method = Literal["exact", "connor"]
 
 METHODS = ("exact", "connor")
 
+SMALLEST_DROP = 1e-9
+"""Smaller drops than this are 0 for planning: no run has that many items, and floats run out."""
+
 ENUMERATED_ITEMS = 100_000
 """Above this many items Connor's formula replaces enumeration, which would take seconds.
 
@@ -84,14 +87,14 @@ def required_items(
         method: ``exact`` or ``connor``.
 
     Raises:
-        ValueError: If the drop is not positive or exceeds the discordance (no number of items would
+        ValueError: If the drop is below 1e-9 or exceeds the discordance (no number of items would
             do), the discordance lies outside 0 to 1, alpha or power is not strictly between 0 and
             1, or the method is unknown.
     """
     psi = _validate.probability(discordance, "discordance")
     delta = _drop(drop, psi)
-    if delta <= 0.0:
-        raise ValueError(f"drop must be positive, got {delta}")
+    if delta < SMALLEST_DROP:
+        raise ValueError(f"drop must be at least {SMALLEST_DROP}, got {delta}")
     alpha, power = _validate.level(alpha, "alpha"), _validate.level(power, "power")
     _validate.choice(method, "method", METHODS)
     return _items(psi, delta, alpha, power, method)

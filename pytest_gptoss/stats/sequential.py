@@ -29,6 +29,7 @@ class SequentialGate:
     * ``within-margin`` (or ``improved``, where the wins reach the same boundary) as soon as a drop
       of the margin is ruled out: by Tango's score statistic at 20 looks with the same spending at
       0.8 alpha, or by the wealth of a bettor against it at 0.2 alpha, after every item.
+      The run ends there, so a better candidate mostly passes before its gain is proved.
     * ``inconclusive`` when all items are used and neither happened.
 
     The error rates hold if the number of items was fixed before the run, their order is random and

@@ -78,7 +78,7 @@ def gate_sentence(
 
 def neither(margin: float) -> str:
     """Write what an inconclusive run failed to show."""
-    if margin == 0.0:
+    if _number(margin) == "0":
         return "Neither a drop nor a gain could be shown."
     return f"Neither a regression nor a drop below {points(margin)} could be shown."
 
@@ -93,8 +93,8 @@ def outlook(
     else:
         can = f"A drop of {points(smallest)} is shown in 4 of 5 runs of this size."
     if needed is None:
-        return f"{can} With no difference and a margin of 0 no number of items settles it."
-    if margin == 0.0 or (smallest is not None and smallest <= margin):
+        return f"{can} With no difference and no margin, no number of items settles it."
+    if _number(margin) == "0" or (smallest is not None and smallest <= margin):
         return f"{can} If the rates stay as they are, about {needed:,} items would settle it."
     return f"{can} A margin of {points(margin)} needs about {needed:,} items."
 
