@@ -1,0 +1,1 @@
+"""Parts of the script that trains the tiny models of this project."""
