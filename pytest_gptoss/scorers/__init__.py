@@ -6,6 +6,10 @@ the first; no answer found is `no_answer`, never a guess; and they never raise o
 """
 
 from pytest_gptoss.scorers.choice import choice
+from pytest_gptoss.scorers.finqa import finqa
+from pytest_gptoss.scorers.label import label
+from pytest_gptoss.scorers.legalbench import legalbench
 from pytest_gptoss.scorers.number import number
+from pytest_gptoss.scorers.rouge import rouge
 
-__all__ = ["choice", "number"]
+__all__ = ["choice", "finqa", "label", "legalbench", "number", "rouge"]

@@ -19,6 +19,7 @@ __all__ = [
     "boxed",
     "first_sentence",
     "lines",
+    "narrow",
     "normalise",
     "readable",
     "value_after",
@@ -105,10 +106,15 @@ def readable(text: str) -> str:
         end -= len(token)
         while end and text[end - 1].isspace():
             end -= 1
-    text = text[:end].translate(_WIDTH)[-WINDOW:]
+    text = narrow(text[:end])[-WINDOW:]
     for pattern, replacement in _REWRITES:
         text = pattern.sub(replacement, text)
     return text.strip()
+
+
+def narrow(text: str) -> str:
+    """A text whose width variants, dashes and quotes are the ASCII ones."""
+    return text.translate(_WIDTH)
 
 
 _BOX = re.compile(r"\\f?boxed\s?\{")

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gptoss import scorers
@@ -15,6 +15,15 @@ SCORERS = {
     "number": (scorers.number(), Item("", "18")),
     "choice": (scorers.choice(), Item("", "A", choices=CHOICES)),
     "numbered": (scorers.choice("AB", numbered=True), Item("", "A", choices=CHOICES[:2])),
+    "label": (scorers.label("Yes", "No"), Item("", "Yes")),
+    "finqa": (scorers.finqa(), Item("", "0.14464")),
+    "yes or no": (scorers.finqa(), Item("", "yes")),
+    "rouge": (scorers.rouge(), Item("", ["the answer is a cat on the mat", "A or B"])),
+    "set": (scorers.legalbench(), Item("", "A, B", metadata={"task": "ssla_plaintiff"})),
+    "case": (
+        scorers.legalbench(),
+        Item("", "A v. B", metadata={"task": "citation_prediction_open"}),
+    ),
 }
 WORDS = [
     *("answer", "is", ":", "the", "A", "(B)", "C.", "or", "not", "but", "18", "1,000", "1/2", "-"),
@@ -25,6 +34,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize("name", SCORERS)
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)))
 def test_no_text_raises(name, text):
     scorer, item = SCORERS[name]

@@ -1,7 +1,7 @@
 """What counts as a stated option, and what does not."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gptoss import scorers
@@ -177,12 +177,14 @@ DRESS = [
 FULLWIDTH = {ord(letter): ord(letter) + 0xFEE0 for letter in "ABCD"}
 
 
+@settings(deadline=None)
 @given(LETTERS, st.sampled_from(DRESS), st.booleans())
 def test_the_dress_of_a_right_answer_never_changes_the_score(letter, dress, wide):
     text = dress.format(letter.translate(FULLWIDTH) if wide else letter)
     assert score(text, letter).correct
 
 
+@settings(deadline=None)
 @given(LETTERS, LETTERS, st.sampled_from(DRESS))
 def test_a_wrong_letter_never_scores(letter, other, dress):
     if letter != other:

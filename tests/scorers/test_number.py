@@ -3,7 +3,7 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gptoss import scorers
@@ -201,11 +201,13 @@ WRITE = [
 ]
 
 
+@settings(deadline=None)
 @given(WHOLE, st.sampled_from(WRITE), st.sampled_from(DRESS))
 def test_the_dress_of_a_right_answer_never_changes_the_score(number, write, dress):
     assert score(dress.format(write(number)), number).correct
 
 
+@settings(deadline=None)
 @given(WHOLE, WHOLE, st.sampled_from(WRITE), st.sampled_from(DRESS))
 def test_a_wrong_number_never_scores(number, other, write, dress):
     if number != other:
@@ -213,6 +215,7 @@ def test_a_wrong_number_never_scores(number, other, write, dress):
         assert (result.value, result.outcome) == (0.0, Outcome.INCORRECT)
 
 
+@settings(deadline=None)
 @given(WHOLE, st.integers(1, 999), st.sampled_from(["{}/{}", r"\frac{{{}}}{{{}}}"]))
 def test_fractions(top, bottom, form):
     text = form.format(abs(top), bottom)

@@ -1,0 +1,173 @@
+"""Writes docs/benchmarks.md from the declarations in suites/.
+
+Run ``python tools/benchmarks_page.py``; a test holds the page to the declarations.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_gptoss.benchmark import Benchmark
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+ITEMS = {
+    "mmlu": 14042,
+    "gsm8k": 1319,
+    "humaneval": 164,
+    "finqa": 1147,
+    "piqa": 1838,
+    "ceval": 1346,
+    "dialogsum": 500,
+    "sciq": 1000,
+    "medqa": 1273,
+}
+"""Rows of the pinned split; LegalBench's depend on the copy, LegalQA's on yours."""
+
+CARD = {"mmlu": ("85.9 / 88.0 / 90.0", "80.4 / 84.0 / 85.3")}
+"""gpt-oss-120b and -20b at low / medium / high effort, arXiv:2508.10925."""
+
+PAPER = {
+    "mmlu": (66, 69),
+    "humaneval": (87, 73),
+    "finqa": (84, 58),
+    "piqa": (78, 66),
+    "ceval": (28, 20),
+    "dialogsum": (88, 88),
+    "legalqa": (87, 70),
+    "sciq": (82, 87),
+    "gsm8k": (88, 82),
+    "medqa": (82, 82),
+}
+"""gpt-oss-120b and -20b, read off the heat map of arXiv:2508.12461."""
+
+HEAD = """\
+# Benchmarks
+
+<!-- Written by tools/benchmarks_page.py from the declarations in suites/; edit those. -->
+
+Every benchmark is one file in [`suites/`](../suites): the declaration and its test function. Rows
+come from the Hub at the named revision, or from a local mirror (`--gptoss-data DIR`) laid out
+`<owner>/<name>/<config>/<split>.jsonl`. Items are asked in one chat turn without examples (only
+LegalBench's published prompts hold some); the answer is read from the final text alone.
+
+## What is asked, and how it is scored
+
+| suite | benchmark | task | items | scorer | chance | licence |
+|---|---|---|---:|---|---:|---|
+"""
+
+SCORERS = {
+    "choice": "the option that is stated last; open alternatives (“A or B”) are no answer",
+    "finqa": "the stated result, equal to the gold result to one unit of the fifth decimal "
+    "(FinQA's own evaluation rounds both there), or yes/no",
+    "label": "the label that is stated last, compared without case and punctuation",
+    "legalbench": "each task's own rule: label match; within 10 % (`sara_numeric`); F1 of the "
+    "named set (`successor_liability`, `ssla_*`); the case's name (`citation_prediction_open`)",
+    "number": "the stated number, equal to 0.000001; without an explicit statement the last one",
+    "rouge": "ROUGE-1/2/L F1 against each reference, averaged over the references; ROUGE-L is the "
+    "item's score. A degree: no item is right or wrong",
+}
+
+
+def declarations() -> Iterator[tuple[str, Benchmark, str]]:
+    """File name, declaration and prompt of every suite, by file name."""
+    for file in sorted((ROOT / "suites").glob("test_*.py")):
+        spec = importlib.util.spec_from_file_location(f"suites_page_{file.stem}", file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        try:
+            # A dataclass looks its own module up by name.
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+        except pytest.skip.Exception:
+            pass  # a suite that skips for want of its rows has declared itself before
+        finally:
+            del sys.modules[spec.name]
+        names = vars(module)
+        prompt = names.get("PROMPT") or names.get("INSTRUCTIONS") or ""
+        for value in names.values():
+            # The demonstration's few items are no benchmark to compare models by.
+            if isinstance(value, Benchmark) and value.name != "demo":
+                yield file.name, value, prompt
+
+
+def render() -> str:
+    """The whole page."""
+    found = list(declarations())
+    parts = [HEAD, *(_row(file, benchmark) for file, benchmark, _ in found)]
+    used = sorted({benchmark.scorer.name for _, benchmark, _ in found})
+    parts.append("\nWhat each scorer counts as right:\n\n")
+    parts += [f"- `{name}`: {SCORERS[name]}.\n" for name in used if name in SCORERS]
+    parts.append(
+        "\nAn answer that cannot be found is `no_answer`, a refusal `refused`: both count as not "
+        "right, and both are counted on their own.\n\n## Rows and citations\n\n"
+    )
+    parts += [_source(benchmark) for _, benchmark, _ in found]
+    parts.append(
+        "\n## Prompts\n\nThe user's message; for LegalBench the instructions beside it.\n\n"
+    )
+    parts += [
+        f"**{benchmark.title or benchmark.name}**\n\n```text\n{prompt.strip()}\n```\n\n"
+        for _, benchmark, prompt in found
+        if prompt
+    ]
+    parts.append("## Published scores of gpt-oss-120b and gpt-oss-20b, in percent\n\n")
+    parts.append(_published([benchmark.name for _, benchmark, _ in found]))
+    return "".join(parts)
+
+
+def _row(file: str, benchmark: Benchmark) -> str:
+    items = ITEMS.get(benchmark.name)
+    chance = f"{benchmark.chance:.0%}" if benchmark.chance is not None else "–"
+    return (
+        f"| [`{file}`](../suites/{file}) | {benchmark.title or benchmark.name} | "
+        f"{benchmark.task or '–'} | {items if items is not None else 'by copy'} | "
+        f"`{benchmark.scorer.name}` | {chance} | {benchmark.licence or '–'} |\n"
+    )
+
+
+def _source(benchmark: Benchmark) -> str:
+    rows = benchmark.describe_rows()
+    place = rows.get("dataset", rows.get("source", "–"))
+    config, revision = rows.get("config"), rows.get("revision")
+    named = f", {config}" if isinstance(config, str) else ""
+    named += f", {len(config)} configurations" if isinstance(config, list) else ""
+    named += f", split `{rows['split']}`" if "split" in rows else ""
+    named += f", revision `{revision}`" if revision else ""
+    prompt = f" Prompt: {benchmark.prompt_source}." if benchmark.prompt_source else ""
+    return (
+        f"- **{benchmark.title or benchmark.name}**: `{place}`{named}."
+        f"{prompt} {benchmark.citation or ''}.\n"
+    )
+
+
+def _published(names: list[str]) -> str:
+    table = (
+        "The model card (arXiv:2508.10925) gives low / medium / high effort. The comparison of "
+        "arXiv:2508.12461 gives whole percentages, read off its heat map; about 100 items per "
+        "benchmark and an output cap near 2,000 tokens are inferred. Where the two differ by 20 "
+        "points on the same benchmark, the answers' extraction and truncation are the first "
+        "things to look at.\n\n"
+        "| benchmark | card, 120b | card, 20b | comparison, 120b | comparison, 20b |\n"
+        "|---|---|---|---:|---:|\n"
+    )
+    for name in names:
+        if name in CARD or name in PAPER:
+            card, paper = CARD.get(name, ("–", "–")), PAPER.get(name, ("–", "–"))
+            table += f"| {name} | {card[0]} | {card[1]} | {paper[0]} | {paper[1]} |\n"
+    return table
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
