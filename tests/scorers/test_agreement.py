@@ -13,6 +13,7 @@ import pytest
 from pytest_gptoss import scorers
 from pytest_gptoss.benchmark import Item
 from pytest_gptoss.records import Completion
+from pytest_gptoss.scorers.refusal import is_refusal
 
 pytestmark = pytest.mark.realdata
 
@@ -156,3 +157,12 @@ def test_raw_reasoning(name):
         if score.extracted and score.extracted != row["recorded_prediction"]
     }
     assert not read_otherwise
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-oss-120b", "deepseek-r1-0528", "llama-4-scout", "qwen3-235b-a22b"]
+)
+def test_refusals_are_those_that_a_judge_saw(model):
+    """Texts on hard requests, each labelled by a judge as an answer or a denial."""
+    for row in rows(folder(outputs=True) / f"speechmap/{model}.jsonl"):
+        assert is_refusal(row["completion"] or "") is (row["recorded_label"] == "DENIAL")
