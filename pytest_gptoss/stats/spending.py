@@ -51,7 +51,7 @@ class ExactBoundary:
         self._seen = 0
         self._spent = 0.0
         # _live[k] is the chance of k losses and no stop so far, for k from _low to _top.
-        self._live = np.zeros(n + 2)
+        self._live = np.zeros(256)
         self._live[0] = 1.0
         self._low = self._top = 0
 
@@ -68,6 +68,9 @@ class ExactBoundary:
     def advance(self, *, discordant: bool) -> None:
         """Take one more item into account; it is discordant if the models differ on it."""
         self._seen += 1
+        if self._top + 2 > self._live.size:
+            # Grows with the discordant items: a run may be long and have few.
+            self._live = np.concatenate((self._live, np.zeros(self._live.size)))
         live = self._live
         if discordant:
             window = live[self._low : self._top + 2]

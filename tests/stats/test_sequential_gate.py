@@ -163,9 +163,9 @@ def test_a_long_run_is_quick(discordance):
     rng = np.random.default_rng(1)
     sequence = draw(rng, 14042, discordance, 0.0).tolist()
     gate = stats.SequentialGate(14042, margin=0.0, alpha=1e-6)
-    started = time.perf_counter()
+    started = time.process_time()
     feed(gate, sequence)
-    assert time.perf_counter() - started < 4.0
+    assert time.process_time() - started < 4.0
     assert gate.items_used == 14042
 
 

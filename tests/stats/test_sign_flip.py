@@ -115,10 +115,10 @@ def test_the_level_is_kept():
 
 def test_a_whole_benchmark_is_quick():
     rng = np.random.default_rng(0)
-    started = time.perf_counter()
+    started = time.process_time()
     stats.sign_flip(rng.choice([-1.0, 0.0, 1.0], size=14042))
     stats.sign_flip(rng.normal(size=2000))
-    assert time.perf_counter() - started < 5.0
+    assert time.process_time() - started < 5.0
 
 
 @pytest.mark.parametrize("argument", [{"draws": 0}, {"draws": 2.5}, {"seed": -1}])
