@@ -11,7 +11,7 @@ import msgspec
 
 from pytest_gptoss.errors import UsageError
 from pytest_gptoss.models.registry import line_of, load_tables
-from pytest_gptoss.records import Effort  # noqa: TC001  (msgspec reads the annotations)
+from pytest_gptoss.records import Effort
 
 __all__ = ["Profile", "profile", "profiles"]
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from pytest_gptoss.errors import UsageError
-from pytest_gptoss.records import Effort  # noqa: TC001  (msgspec reads the annotations)
+from pytest_gptoss.records import Effort
 
 __all__ = ["Entry", "Reasoning", "fixtures", "load_tables", "registry"]
 

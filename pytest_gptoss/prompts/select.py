@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.errors import UsageError
 
@@ -40,26 +40,43 @@ def renderer_for(spec: ModelSpec) -> Renderer:
             f"the folder {folder} has no tokenizer (none of {', '.join(_TOKENIZER_FILES)}); "
             "copy the tokenizer's files beside config.json"
         )
+    source = str(folder or spec.source)
     try:
-        from transformers import AutoTokenizer
+        tokenizer_class = _tokenizer_class(folder)
     except ImportError as error:
         raise UsageError(
             f"prompts for {spec.name} need the package transformers, which is not installed; "
             "run: pip install 'pytest-gptoss[embedded]'"
         ) from error
     try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(folder or spec.source), revision=spec.revision
-        )
+        tokenizer = tokenizer_class.from_pretrained(source, revision=spec.revision)
     except Exception as error:  # network, access, torn files: transformers has many classes for it
         reason = " ".join(str(error).split())[:300]
         raise UsageError(
-            f"the tokenizer of {spec.name} cannot be loaded from {folder or spec.source} "
+            f"the tokenizer of {spec.name} cannot be loaded from {source} "
             f"({type(error).__name__}: {reason}); download it or pass the checkpoint's folder"
         ) from error
     from pytest_gptoss.prompts.template import TemplateRenderer
 
     return TemplateRenderer(tokenizer, spec)
+
+
+def _tokenizer_class(folder: Path | None) -> Any:
+    """The class to load a tokenizer with: the lightest that is right.
+
+    `AutoTokenizer` imports torch and every model's configuration, which takes some four times as
+    long as what a tokenizer of the generic class needs.
+    """
+    if folder is not None and _read(folder / "tokenizer_config.json").get("tokenizer_class") in (
+        "PreTrainedTokenizerFast",
+        "TokenizersBackend",  # the same since transformers 5
+    ):
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer
 
 
 def _has_tokenizer(folder: Path) -> bool:
@@ -68,9 +85,13 @@ def _has_tokenizer(folder: Path) -> bool:
 
 def _speaks_o200k(folder: Path) -> bool:
     """Whether a harmony model's folder uses gpt-oss's vocabulary, judged by its size."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        size = config.get("vocab_size", _O200K)
-    except (OSError, ValueError, AttributeError):
-        return False
+    size = _read(folder / "config.json").get("vocab_size", _O200K)
     return isinstance(size, int) and size >= _O200K
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

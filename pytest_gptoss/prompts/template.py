@@ -44,6 +44,7 @@ class TemplateRenderer:
             "|".join(map(re.escape, sorted(special, key=len)[::-1])) or r"(?!)"
         )
         self._markers = self._harmony_markers()
+        self._channel = next((t for t, name in self._markers.items() if name == "<|channel|>"), -1)
         self.stop_token_ids = self._stops()
         vocabulary = tokenizer.get_added_vocab()
         tags = (vocabulary.get("<think>"), vocabulary.get("</think>"))
@@ -87,7 +88,12 @@ class TemplateRenderer:
         go before the user's first message, which is also where DeepSeek wants them.
         """
         if self._spec.instructions != "user":
-            for role in ("system", "developer"):
+            # Many templates render any role by its name; but for the system's, which every chat
+            # model knows, only a role that the template speaks of is known to the model.
+            roles = ["system"]
+            if "developer" in self._template:
+                roles.append("developer")
+            for role in roles:
                 try:
                     text = self._rendered(
                         [{"role": role, "content": _PROBE}, {"role": "user", "content": "?"}], None
@@ -125,6 +131,10 @@ class TemplateRenderer:
         if self._template:
             if self._role == "user":
                 turns = _without_system(turns)
+            else:
+                for turn in turns:
+                    if turn["role"] in ("system", "developer"):
+                        turn["role"] = self._role
             try:
                 text = self._rendered(turns, effort)
             except Exception as error:  # jinja2's errors, which templates raise on purpose too
@@ -156,7 +166,7 @@ class TemplateRenderer:
 
     def parse(self, token_ids: Sequence[int], *, finish_reason: str | None) -> Parsed:
         """Tell the answer's reasoning from its final text."""
-        if self._markers:
+        if self._markers and (self._spec.reasoning == "harmony" or self._channel in token_ids):
             return parse_tokens(
                 token_ids,
                 markers=self._markers,
