@@ -122,8 +122,13 @@ Solver = Callable[[Item, Chat], Awaitable[Completion]]
 class Scorer(Protocol):
     """Reads a whole, well-formed completion and scores it. Pure, total on any text, linear."""
 
-    name: str
-    version: str
+    @property
+    def name(self) -> str:
+        """What the settings record calls it."""
+
+    @property
+    def version(self) -> str:
+        """Raised when the same completion may score otherwise than before."""
 
     def __call__(self, item: Item, completion: Completion) -> Score:
         """Score one completion."""

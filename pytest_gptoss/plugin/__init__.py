@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # Written out, because reading it from `pytest_gptoss.benchmark` would import that in every session.
 MARKER = "__gptoss_benchmark__"
 
-EVALUATION = pytest.StashKey["Evaluation"]()
-DISPLAY = pytest.StashKey["Display"]()
+EVALUATION: pytest.StashKey[Evaluation] = pytest.StashKey()
+DISPLAY: pytest.StashKey[Display] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,7 +98,7 @@ def pytest_runtest_makereport(
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] | None:
     """Give an answer that is not correct its own category, letter and colour."""
     outcome = getattr(report, "gptoss_outcome", None)
-    if outcome == "error" and report.failed and report.gptoss_folded:  # type: ignore[attr-defined]
+    if outcome == "error" and report.failed and report.gptoss_folded:
         return "more errors of the same cause", "E", ("ERROR", {"red": True})
     if report.when != "call" or report.outcome != "passed":
         return None

@@ -140,7 +140,7 @@ class Evaluation:
         """Submit everything that is still selected.
 
         Raises:
-            UsageError: The run directory cannot be used.
+            UsageError: The run directory cannot be used, or the first engine cannot run here.
         """
         for item in items:
             if isinstance(item, BenchmarkItem) and not any(item.iter_markers("skip")):
@@ -166,7 +166,27 @@ class Evaluation:
             )
             for spec in self.settings.specs
         ]
-        self._make_scheduler().start([batch for batch in batches if batch.groups])
+        scheduler = self._make_scheduler()
+        scheduler.start([batch for batch in batches if batch.groups])
+
+    def wait_until_open(self, meanwhile: Callable[[], None]) -> None:
+        """Wait for the first engine, so that what keeps it from running is said at once.
+
+        Raises:
+            UsageError: It cannot run here; the run directory, still empty, is taken away.
+        """
+        if self._scheduler is None:
+            return
+        try:
+            self._scheduler.wait_until_open(meanwhile)
+        except GptossError as error:
+            self._scheduler.stop()
+            assert self._journal is not None
+            assert self.directory is not None
+            self._journal.release()
+            self.directory.discard()
+            self.groups, self._scheduler, self.directory = [], None, None
+            raise UsageError(str(error)) from error
 
     def wait(self, item: BenchmarkItem, meanwhile: Callable[[], None]) -> None:
         """Wait until an item is answered; ``meanwhile`` is called about ten times a second.

@@ -109,11 +109,15 @@ def begin(session: pytest.Session, evaluation: Evaluation) -> None:
     """Submit what is selected."""
     from pytest_gptoss.plugin import DISPLAY
 
+    display = session.config.stash[DISPLAY]
     try:
         evaluation.begin(session.items)
+        display.start()
+        evaluation.wait_until_open(display.tick)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
-    session.config.stash[DISPLAY].start()
+    finally:
+        display.clear()
 
 
 def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> None:

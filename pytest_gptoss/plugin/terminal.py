@@ -94,6 +94,7 @@ class Display:
             return
         from pytest_gptoss.report.terminal import render
 
+        reporter.ensure_newline()
         reporter.section("evaluation")
         screen: Any = reporter
         for line in render(

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from pytest_gptoss.report.figures import count, interval, percent, rate, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from rich.console import Console
-    from rich.table import Table
+    from rich.text import Text
 
 __all__ = ["render"]
 
@@ -26,14 +25,26 @@ _COLOURS = {
 }
 
 
+# The heading, and what stands there for a group.
+_COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
+    ("n", lambda group: f"{group['n']:,}"),
+    ("accuracy", lambda group: percent(group["accuracy"])),
+    ("95 % interval", lambda group: interval(group["interval"])),
+    ("completed", lambda group: percent(group["accuracy_completed"])),
+    ("tokens out", lambda group: count(group["completion_tokens"])),
+    ("tok/s", lambda group: rate(group["tokens_per_s"])),
+    ("wall", lambda group: seconds(group["wall_s"])),
+)
+
+
 def render(
     summary: Mapping[str, Any], *, width: int, colour: bool, encoding: str = "utf-8"
 ) -> list[str]:
-    """The summary as lines for a terminal.
+    """The summary as lines for a terminal: a block for each model, two lines for each benchmark.
 
     Args:
         summary: What ``summary.json`` holds.
-        width: Columns of the terminal.
+        width: Columns of the terminal; lines that say settings may be longer.
         colour: Whether it understands ANSI colours.
         encoding: What it can show; other characters are replaced.
     """
@@ -50,110 +61,93 @@ def render(
         legacy_windows=False,
         highlight=False,
     )
-    console.print(_scores(summary))
-    console.print(_speeds(summary))
-    for line in _settings(summary):
-        console.print(line, style="dim", soft_wrap=True)
+    for model in summary["settings"]["models"]:
+        groups = [group for group in summary["groups"] if group["model"] == model]
+        if groups:
+            console.print(_heading(model, summary), soft_wrap=True)
+            for line in _block(groups):
+                console.print(line, soft_wrap=True)
     if not summary["complete"]:
-        _incomplete(console, summary)
-    text = out.getvalue().replace("\u00a0", " ").encode(encoding, "replace").decode(encoding)
+        console.print(_incomplete(summary), style="yellow", soft_wrap=True)
+    text = out.getvalue().encode(encoding, "replace").decode(encoding)
     return [line.rstrip() for line in text.rstrip("\n").split("\n")]
 
 
-def _name(group: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
-    if len({g["model"] for g in summary["groups"]}) == 1:
-        return str(group["benchmark"])
-    return f"{group['model']} {group['benchmark']}"
-
-
-def _table() -> Table:
-    from rich.table import Table
-
-    return Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-
-
-def _scores(summary: Mapping[str, Any]) -> Table:
+def _block(groups: Sequence[Mapping[str, Any]]) -> list[Text]:
+    """A heading, then for each group its figures and below them what became of its items."""
     from rich.text import Text
 
-    table = _table()
-    table.add_column(_heading(summary), no_wrap=True)
-    for heading in ("n", "accuracy", "95 % interval", "completed only"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("outcomes")
-    for group in summary["groups"]:
-        outcomes = Text()
-        for outcome, number in group["outcomes"].items():
-            if number:
-                outcomes.append("  " if outcomes else "")
-                # A number and its word never part at the end of a line.
-                outcomes.append(f"{number:,}\u00a0{outcome}", style=_COLOURS[outcome])
-        table.add_row(
-            Text(_name(group, summary)),
-            f"{group['n']:,}",
-            Text(percent(group["accuracy"]), style="bold"),
-            interval(group["interval"]),
-            percent(group["accuracy_completed"]),
-            outcomes,
+    rows = [[cell(group) for _, cell in _COLUMNS] for group in groups]
+    names = [f"  {group['benchmark']}" for group in groups]
+    first = max(len(name) for name in (*names, " " * 10))
+    widths = [
+        max(len(text) for text in (heading, *(row[place] for row in rows)))
+        for place, (heading, _) in enumerate(_COLUMNS)
+    ]
+    lines = [
+        Text(
+            " " * first
+            + "".join(
+                f"  {heading:>{width}}"
+                for (heading, _), width in zip(_COLUMNS, widths, strict=True)
+            ),
+            style="dim",
         )
-    return table
-
-
-def _speeds(summary: Mapping[str, Any]) -> Table:
-    from rich.text import Text
-
-    table = _table()
-    table.add_column(_heading(summary), no_wrap=True)
-    for heading in ("tokens in", "tokens out", "tok/s out", "wall", "latency p50", "p90", "p99"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for group in summary["groups"]:
-        latency = group["latency_s"]
-        table.add_row(
-            Text(_name(group, summary)),
-            count(group["prompt_tokens"]),
-            count(group["completion_tokens"]),
-            rate(group["tokens_per_s"]),
-            seconds(group["wall_s"]),
-            *(seconds(latency[name]) for name in ("p50", "p90", "p99")),
-        )
-    return table
-
-
-def _heading(summary: Mapping[str, Any]) -> str:
-    models = {group["model"] for group in summary["groups"]}
-    return next(iter(models)) if len(models) == 1 else "model, benchmark"
-
-
-def _settings(summary: Mapping[str, Any]) -> list[str]:
-    """Under what the numbers were obtained: engine, sampling and data, a line for each model."""
-    settings = summary["settings"]
-    lines = []
-    for label, model in settings["models"].items():
-        engine = model["engine"]
-        sampling = model["sampling"]
-        parts = [f"{engine.get('engine') or settings['engine']} {engine.get('version') or ''}"]
-        parts += [
-            str(engine[key]) for key in ("dtype", "quantization", "device") if engine.get(key)
-        ]
-        if sampling is None:
-            parts.append("sampled as the recording was")
-        else:
-            parts.append(f"temperature {sampling['temperature']:g}")
-            parts += [f"{key} {sampling[key]:g}" for key in ("top_p", "top_k") if sampling.get(key)]
-            if sampling.get("max_tokens"):
-                parts.append(f"at most {sampling['max_tokens']:,} tokens")
-        if model["effort"]:
-            parts.append(f"effort {model['effort']}")
-        if settings["repeats"] > 1:
-            parts.append(f"{settings['repeats']} repeats")
-        lines.append(f"{label}: {' · '.join(part.strip() for part in parts)}")
+    ]
+    for group, name, row in zip(groups, names, rows, strict=True):
+        line = Text(f"{name:<{first}}")
+        for (heading, _), width, text in zip(_COLUMNS, widths, row, strict=True):
+            line.append(f"  {text:>{width}}", style="bold" if heading == "accuracy" else "")
+        lines += [line, _what_became(group)]
     return lines
 
 
-def _incomplete(console: Console, summary: Mapping[str, Any]) -> None:
+def _what_became(group: Mapping[str, Any]) -> Text:
+    from rich.text import Text
+
+    line = Text("    ")
+    for outcome, number in group["outcomes"].items():
+        if number:
+            line.append(f"{number:,} {outcome}", style=_COLOURS[outcome])
+            line.append("  ")
+    latency = group["latency_s"]
+    if latency["p50"] is not None:
+        line.append(
+            "latency "
+            + "  ".join(f"{name} {seconds(latency[name])}" for name in ("p50", "p90", "p99")),
+            style="dim",
+        )
+    return line
+
+
+def _heading(label: str, summary: Mapping[str, Any]) -> Text:
+    """The model, and under what its numbers were obtained."""
+    from rich.text import Text
+
+    settings = summary["settings"]
+    model = settings["models"][label]
+    engine, sampling = model["engine"], model["sampling"]
+    parts = [f"{engine.get('engine') or settings['engine']} {engine.get('version') or ''}".strip()]
+    parts += [str(engine[key]) for key in ("dtype", "quantization", "device") if engine.get(key)]
+    if sampling is None:
+        parts.append("sampled as the recording was")
+    else:
+        parts.append(f"temperature {sampling['temperature']:g}")
+        parts += [f"{key} {sampling[key]:g}" for key in ("top_p", "top_k") if sampling.get(key)]
+        if sampling.get("max_tokens"):
+            parts.append(f"at most {sampling['max_tokens']:,} tokens")
+    if model["effort"]:
+        parts.append(f"effort {model['effort']}")
+    if settings["repeats"] > 1:
+        parts.append(f"{settings['repeats']} repeats")
+    if settings["limit"]:
+        parts.append(f"sample of {settings['limit']:,} per benchmark")
+    return Text(label, style="bold").append(f"  {' · '.join(parts)}", style="not bold dim")
+
+
+def _incomplete(summary: Mapping[str, Any]) -> str:
     missing = sum(group["selected"] - group["n"] for group in summary["groups"])
-    console.print(
+    return (
         f"incomplete: {missing:,} of the selected answers are missing, so these figures are of a "
-        "part that was not drawn at random",
-        style="yellow",
-        soft_wrap=True,
+        "part that was not drawn at random"
     )

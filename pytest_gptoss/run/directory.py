@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -70,6 +71,12 @@ class RunDirectory:
     def summary(self) -> Path:
         """Settings and the figures of every group."""
         return self.path / "summary.json"
+
+    def discard(self) -> None:
+        """Take away a folder in which nothing was recorded."""
+        self.journal.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # somebody else's files stand in it: then it stays
+            self.path.rmdir()
 
     def write_items(self, records: Iterable[Any]) -> None:
         """Write ``items.jsonl`` as a stream, put in place when it is whole."""

@@ -80,6 +80,7 @@ class Scheduler:
         self._ready = threading.Event()
         self._released: set[str] = set()
         self._stopped = False
+        self._opened = False
         self._main: asyncio.Task[None] | None = None
         self._host: EngineHost | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -99,6 +100,20 @@ class Scheduler:
         self._thread = threading.Thread(target=self._run, name="gptoss-scheduler", daemon=True)
         self._thread.start()
         self._ready.wait()
+
+    def wait_until_open(self, meanwhile: Callable[[], None]) -> None:
+        """Wait until the first engine answers; ``meanwhile`` is called ten times a second.
+
+        Raises:
+            GptossError: It cannot run here.
+        """
+        with self._news:
+            while not (self._opened or self._broken()):
+                self._news.wait(0.1)
+                meanwhile()
+        broken = self._broken()
+        if broken is not None:
+            raise broken
 
     def wait(self, ticket: Ticket, timeout_s: float) -> bool:
         """Wait until a ticket is done, or for so many seconds; tell whether it is done.
@@ -218,6 +233,8 @@ class Scheduler:
         work = _tasks(batch.groups)
         try:
             async with self._host.using(batch.spec) as engine:
+                self._opened = True
+                self._tell()
                 count = sum(len(group.tickets) * group.repeats for group in batch.groups)
                 worker = _Worker(self, engine, work)
                 async with asyncio.TaskGroup() as workers:
@@ -228,6 +245,7 @@ class Scheduler:
             raise
         except GptossError as error:
             # The engine never came up: everything that is left ends as an error, at once.
+            self._opened = True
             for ticket, repeat in work:
                 await self._count(ticket, repeat, _failed(str(error)))
 

@@ -1,0 +1,98 @@
+"""Miniature sessions: a suite, answers to it, and what pytest says and leaves behind."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SUITE = '''
+from pytest_gptoss import Benchmark, Item, scorers
+
+sums = Benchmark(
+    name="sums",
+    rows=[{{"a": n, "b": n + 1, "kind": "odd" if n % 2 else "even"}} for n in range({rows})],
+    item=lambda row: Item(prompt=f"{{row['a']}} + {{row['b']}} = ?", target=row["a"] + row["b"]),
+    scorer=scorers.number(),
+    {extra}
+)
+
+@sums.test
+def test_sums(response):
+    response.check()
+'''
+
+
+class Story:
+    """One story: what stands in the folder, and the sessions run in it."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        pytester.makeini("[pytest]\nfilterwarnings = error\n")
+        self.suite()
+
+    def suite(self, *, rows: int = 10, extra: str = "", name: str = "test_sums.py") -> None:
+        """Write the suite of sums ``n + (n + 1)``."""
+        (self.path / name).write_text(SUITE.format(rows=rows, extra=extra))
+
+    def answers(
+        self,
+        *,
+        rows: int = 10,
+        wrong: Iterable[int] = (),
+        changed: Mapping[int, Mapping[str, Any]] | None = None,
+        leave_out: Iterable[int] = (),
+        name: str = "answers.jsonl",
+    ) -> Path:
+        """Record an answer to each sum; some wrong, some changed, some left out."""
+        wrong, leave_out = set(wrong), set(leave_out)
+        file = self.path / name
+        with file.open("w") as out:
+            for n in range(rows):
+                if n in leave_out:
+                    continue
+                record: dict[str, Any] = {
+                    "item_id": n,
+                    "completion": f"Answer: {2 * n + 1 + (n in wrong)}",
+                    "finish_reason": "stop",
+                    "completion_tokens": 5,
+                }
+                record.update((changed or {}).get(n, {}))
+                out.write(json.dumps(record) + "\n")
+        return file
+
+    def replay(self, *arguments: str, model: str = "recorded") -> pytest.RunResult:
+        """Evaluate the recorded answers; the run directory is ``run`` unless it is named."""
+        where = () if "--gptoss-run" in arguments else ("--gptoss-run", "run")
+        return self.run("--model", model, "--gptoss-completions", "answers.jsonl", *where, *arguments)
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest in this process."""
+        return self.pytester.runpytest("-p", "no:cacheprovider", *arguments)
+
+    def summary(self, run: str = "run") -> dict[str, Any]:
+        """The run's ``summary.json``."""
+        summary: dict[str, Any] = json.loads((self.path / run / "summary.json").read_text())
+        return summary
+
+    def items(self, run: str = "run") -> Sequence[dict[str, Any]]:
+        """The run's ``items.jsonl``."""
+        lines = (self.path / run / "items.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    def files(self) -> set[str]:
+        """Everything in the folder, caches aside."""
+        return {
+            str(path.relative_to(self.path))
+            for path in self.path.rglob("*")
+            if "__pycache__" not in path.parts
+        }
+
+
+def said(result: pytest.RunResult) -> str:
+    """All that a session printed."""
+    return "\n".join(result.outlines + result.errlines)
