@@ -44,8 +44,9 @@ _MOST_MARKERS = 10_000
 _ENDS = ("<|end|>", "<|return|>", "<|call|>")
 
 # Where a server has stripped the special tokens, their neighbours run together: "analysisWe need
-# ... 42.assistantfinal42". Words that run together like this occur in no language.
-_STRIPPED = re.compile(r"\s*+(?:assistant)?analysis(?=[^\sa-z])")
+# ... 42.assistantfinal42". A letter or digit has to follow at once, and no small Latin one, so that
+# "analysis: 42" and "analysis of" stay prose.
+_STRIPPED = re.compile(r"\s*+(?:assistant)?analysis(?=[^\W_a-z])")
 _STRIPPED_FINAL = "assistantfinal"
 _STRIPPED_NEXT = re.compile(r"assistant(?:analysis|commentary)(?=[^\sa-z]|\s*to=)")
 
