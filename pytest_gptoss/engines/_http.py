@@ -8,6 +8,7 @@ arrives as bytes.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import time
@@ -310,7 +311,9 @@ class Client:
                 "SSL_CERT_FILE"
             ) from None
         if isinstance(error, (aiohttp.ClientConnectorError, TimeoutError)):
-            cause = getattr(error, "strerror", None) or cause
+            number = getattr(error, "errno", None)
+            if number is not None and number > 0:  # asyncio words it as "Connect call failed"
+                cause = os.strerror(number)
             return _FailureError(
                 f"no server answers at {self.endpoint} ({cause})", unreachable=True
             )
