@@ -113,32 +113,39 @@ def _from_mirror(file: Path) -> pa.Table:
         raise DataError(f"{file} is empty; put the split's rows there as JSON Lines")
 
     def load(datasets: Any) -> Any:
+        _check_lines(file)
         try:
             return datasets.load_dataset("json", data_files=str(file), split="train")
         except (datasets.exceptions.DatasetsError, StopIteration, ValueError, OSError) as error:
-            raise DataError(_what_is_wrong(file, error)) from error
+            raise DataError(
+                f"{file} cannot be read as a table ({error.__cause__ or error}); check that its "
+                "columns keep one type each"
+            ) from error
 
     key = f"{file.resolve()}\0{stat.st_size}\0{stat.st_mtime_ns}"
     return _prepared(key, load)
 
 
-def _what_is_wrong(file: Path, error: BaseException) -> str:
-    """Find the line that cannot be read, which `datasets` does not name."""
-    number = 0
+def _check_lines(file: Path) -> None:
+    """Name the first line that is no row; `datasets` names none, and takes some for rows."""
+    rows = 0
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
+            rows += 1
             try:
                 row = msgspec.json.decode(line)
             except msgspec.DecodeError as why:
-                return f"{file}, line {number} is not valid JSON ({why}); mend or fetch it again"
+                raise DataError(
+                    f"{file}, line {number} is not valid JSON ({why}); mend or fetch it again"
+                ) from None
             if not isinstance(row, dict):
-                return f"{file}, line {number} is no JSON object; each line must be one row"
-    if number == 0:
-        return f"{file} holds no rows; put the split's rows there as JSON Lines"
-    cause = error.__cause__ or error
-    return f"{file} cannot be read as a table ({cause}); check that its columns keep one type each"
+                raise DataError(
+                    f"{file}, line {number} is no JSON object; each line must be one row"
+                )
+    if not rows:
+        raise DataError(f"{file} holds no rows; put the split's rows there as JSON Lines")
 
 
 def _from_hub(path: str, config: str | None, split: str, revision: str | None) -> pa.Table:

@@ -51,6 +51,7 @@ class EngineOptions:
         completions: File or folder of recorded completions.
         timeout_s: Wall-clock cap per request, in seconds.
         seed: The session's seed.
+        benchmarks: The benchmarks that will be asked, so that `open` can find what they lack.
     """
 
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class EngineOptions:
     completions: str | None = None
     timeout_s: float | None = None
     seed: int = 0
+    benchmarks: tuple[str, ...] = ()
 
 
 class Engine(Protocol):

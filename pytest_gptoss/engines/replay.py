@@ -42,10 +42,10 @@ class ReplayEngine:
         self._notes: list[str] = []
 
     async def open(self) -> None:
-        """Check that there is something to read; a file is read when its benchmark is first asked.
+        """Scan the recordings of the benchmarks that will be asked.
 
         Raises:
-            UsageError: There are no recorded completions at that place.
+            UsageError: There are no recorded completions at that place, or they cannot be read.
         """
         if self._options.completions is None:
             raise UsageError("the replay engine needs --gptoss-completions PATH")
@@ -61,6 +61,8 @@ class ReplayEngine:
             )
         await self.close()
         self._path = path
+        for benchmark in self._options.benchmarks:
+            await self._recording(path, benchmark)
 
     async def close(self) -> None:
         """Close the files."""
@@ -103,25 +105,28 @@ class ReplayEngine:
             EngineError: The item is not recorded, or it is recorded as an error.
             UsageError: The recording cannot be read, or several files may be meant.
         """
-        task = self._recordings.get(request.benchmark)
-        if task is None:
-            if self._path is None:
-                raise EngineError("the replay engine is not open")
-            task = asyncio.create_task(self._read(self._path, request.benchmark))
-            self._recordings[request.benchmark] = task
-        recording = task.result() if task.done() else await asyncio.shield(task)
+        if self._path is None:
+            raise EngineError("the replay engine is not open")
+        recording = await self._recording(self._path, request.benchmark)
         line = recording.line(request.item_id, request.row, request.repeat)
-        return _completion(line, recording.path)
+        return _completion(line, recording)
+
+    async def _recording(self, path: Path, benchmark: str) -> Recording:
+        task = self._recordings.get(benchmark)
+        if task is None:
+            task = asyncio.create_task(self._read(path, benchmark))
+            self._recordings[benchmark] = task
+        return task.result() if task.done() else await asyncio.shield(task)
 
     async def _read(self, path: Path, benchmark: str) -> Recording:
         """Find and scan a benchmark's recording, off the event loop."""
         return await asyncio.to_thread(find_recordings, path, benchmark, self.spec)
 
 
-def _completion(line: Line, path: Path) -> Completion:
+def _completion(line: Line, recording: Recording) -> Completion:
     """Turn a recorded line into a completion; timings are unknown, never invented."""
     recorded = line.completion
-    where = f"{path}: item {line.item_id!r}"
+    where = f"{recording.path}: item {line.item_id!r}"
     if isinstance(recorded, dict):  # a line of a journal holds the whole record
         try:
             completion = msgspec.convert(recorded, Completion)
@@ -153,6 +158,8 @@ def _completion(line: Line, path: Path) -> Completion:
         completion.final = recorded
         return completion
     parsed = parse_text(recorded, reasoning="auto", finish_reason=line.finish_reason)
+    if completion.finish_reason is None and not parsed.complete and parsed.malformed is None:
+        completion.finish_reason = "length"  # the transcript ends before its final channel
     completion.final = parsed.final
     completion.reasoning = parsed.reasoning
     completion.malformed = completion.malformed or parsed.malformed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -280,7 +281,11 @@ class Evaluation:
                 "max_tokens": self.settings.max_tokens,
                 "temperature": self.settings.temperature,
                 "timeout_s": self.settings.timeout_s,
-                "engine_arguments": dict(self.settings.engine_options.arguments),
+                "engine_arguments": {
+                    # Headers may carry a key.
+                    name: "not recorded" if name == "headers" else value
+                    for name, value in self.settings.engine_options.arguments.items()
+                },
                 "endpoint": self.settings.engine_options.endpoint,
                 "completions": self.settings.engine_options.completions,
             },
@@ -308,4 +313,8 @@ class Evaluation:
             raise UsageError(
                 "no engine is installed: install pytest-gptoss[embedded] or pytest-gptoss[vllm]"
             )
-        return make(self.settings.engine, spec, self.settings.engine_options)
+        benchmarks = tuple(
+            group.benchmark.name for group in self.groups if group.spec.label == spec.label
+        )
+        options = replace(self.settings.engine_options, benchmarks=benchmarks)
+        return make(self.settings.engine, spec, options)

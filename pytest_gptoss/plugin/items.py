@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from pytest_gptoss.plugin.evaluation import Evaluation
     from pytest_gptoss.records import Outcome
@@ -52,6 +53,24 @@ class BenchmarkItem(pytest.Function):
         return path, line, self.name
 
 
+class _Asked:
+    """What stands in a test's brackets, in the shape in which pytest keeps parametrisations.
+
+    pytest's own class for it carries dictionaries that would be empty here, for each item.
+    """
+
+    __slots__ = ("_idlist", "id")
+
+    marks: tuple[pytest.Mark, ...] = ()
+    params: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    indices: ClassVar[Mapping[str, int]] = MappingProxyType({})
+    _arg2scope: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+
+    def __init__(self, text: str) -> None:
+        self.id = text
+        self._idlist = (text,)
+
+
 def items_of(
     collector: pytest.Collector,
     name: str,
@@ -67,14 +86,15 @@ def items_of(
         label = group.spec.label
         for row in rows:
             ticket = group.ticket(row)
+            asked = _Asked(f"{label}-{ticket.item_id}")
             item: BenchmarkItem = BenchmarkItem.from_parent(
                 collector,
-                name=f"{name}[{label}-{ticket.item_id}]",
+                name=f"{name}[{asked.id}]",
+                callspec=asked,
                 callobj=_bound(collector, function),
+                originalname=name,
                 **({} if fixtures is None else {"fixtureinfo": fixtures}),
             )
-            # Given to the constructor, this would take the brackets out of the node id.
-            item.originalname = name
             if fixtures is None:
                 fixtures = item._fixtureinfo
                 plain = _is_plain(fixtures, evaluation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,9 +33,11 @@ FIXTURES = {
 
 
 def model_fixtures(config: pytest.Config) -> object:
-    """A plugin whose attributes are the fixtures; pytest reads them off its class."""
-    fixtures = {fixture: _fixture(fixture, name) for fixture, name in _names(config).items()}
-    holder: object = type("ModelFixtures", (), fixtures)()
+    """A plugin whose attributes are the fixtures."""
+    # A module, because pytest binds the fixtures of any other object to it as methods.
+    holder = ModuleType("gptoss_model_fixtures", "One fixture for each model of the registry.")
+    for fixture, name in _names(config).items():
+        setattr(holder, fixture, _fixture(fixture, name))
     return holder
 
 
@@ -55,7 +58,7 @@ def _names(config: pytest.Config) -> dict[str, str]:
 
 
 def _fixture(fixture: str, name: str) -> Callable[..., Any]:
-    def provide(self: object, request: pytest.FixtureRequest) -> Model:
+    def provide(request: pytest.FixtureRequest) -> Model:
         return _model(request, name)
 
     provide.__doc__ = f"The model {name}; skips where this machine cannot run it."

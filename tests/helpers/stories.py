@@ -4,12 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-SUITE = '''
+# A session run in this process forgets every module it imported when it ends. What is imported here
+# stays: importing it anew takes seconds, and some extension modules can be initialised only once.
+for _module in (
+    "aiohttp",
+    "datasets",
+    "pyarrow",
+    "rich.console",
+    "rich.progress_bar",
+    "rich.table",
+    "scipy.special",
+    "pytest_gptoss.data.hub",
+    "pytest_gptoss.engines.endpoint",
+    "pytest_gptoss.engines.replay",
+    "pytest_gptoss.models",
+    "pytest_gptoss.plugin.evaluation",
+    "pytest_gptoss.plugin.model_fixtures",
+    "pytest_gptoss.plugin.session",
+    "pytest_gptoss.plugin.settings",
+    "pytest_gptoss.plugin.terminal",
+    "pytest_gptoss.prompts",
+    "pytest_gptoss.report.terminal",
+    "pytest_gptoss.scorers",
+    "pytest_gptoss.stats",
+):
+    import_module(_module)
+
+SUITE = """
 from pytest_gptoss import Benchmark, Item, scorers
 
 sums = Benchmark(
@@ -23,7 +50,11 @@ sums = Benchmark(
 @sums.test
 def test_sums(response):
     response.check()
-'''
+"""
+
+
+# Plugins of the project's own tests that have nothing to do in a story, and take their time.
+QUIET = ("-p", "no:hypothesispytest", "-p", "no:benchmark")
 
 
 class Story:
@@ -68,11 +99,13 @@ class Story:
     def replay(self, *arguments: str, model: str = "recorded") -> pytest.RunResult:
         """Evaluate the recorded answers; the run directory is ``run`` unless it is named."""
         where = () if "--gptoss-run" in arguments else ("--gptoss-run", "run")
-        return self.run("--model", model, "--gptoss-completions", "answers.jsonl", *where, *arguments)
+        return self.run(
+            "--model", model, "--gptoss-completions", "answers.jsonl", *where, *arguments
+        )
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """Run pytest in this process."""
-        return self.pytester.runpytest("-p", "no:cacheprovider", *arguments)
+        return self.pytester.runpytest(*QUIET, "-p", "no:cacheprovider", *arguments)
 
     def summary(self, run: str = "run") -> dict[str, Any]:
         """The run's ``summary.json``."""

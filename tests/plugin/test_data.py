@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from stories import Story, said
 
-SUITE = '''
+SUITE = """
 from pytest_gptoss import Benchmark, Item, hub, scorers
 
 capitals = Benchmark(
@@ -19,7 +19,7 @@ capitals = Benchmark(
 @capitals.test
 def test_capitals(response):
     response.check()
-'''
+"""
 
 
 @pytest.fixture

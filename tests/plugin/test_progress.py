@@ -21,7 +21,9 @@ def group() -> Group:
         scorer=number(),
     )
     table = benchmark.open()
-    group = Group(ModelSpec(name="m", source="m"), benchmark, table, benchmark.ids(table), Sampling())
+    group = Group(
+        ModelSpec(name="m", source="m"), benchmark, table, benchmark.ids(table), Sampling()
+    )
     group.tickets = [group.ticket(row) for row in range(100)]
     return group
 

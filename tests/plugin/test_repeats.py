@@ -15,7 +15,12 @@ def test_each_item_has_k_completions(story: Story) -> None:
     result = story.replay("--gptoss-repeats", "3")
     assert result.parseoutcomes() == {"passed": 9, "incorrect": 1}
     items = story.items()
-    assert [(i["item_id"], i["repeat"]) for i in items[:4]] == [("0", 0), ("0", 1), ("0", 2), ("1", 0)]
+    assert [(i["item_id"], i["repeat"]) for i in items[:4]] == [
+        ("0", 0),
+        ("0", 1),
+        ("0", 2),
+        ("1", 0),
+    ]
     group = story.summary()["groups"][0]
     assert (group["n"], group["items"], group["repeats"]) == (30, 10, 3)
     assert group["correct"] == 29

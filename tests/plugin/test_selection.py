@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from stories import Story, said
+from stories import QUIET, Story, said
 
 
 def generated(story: Story) -> set[str]:
@@ -31,7 +31,10 @@ def test_collect_only_starts_nothing(story: Story) -> None:
     ("arguments", "expected"),
     [
         (["test_sums.py::test_sums[recorded-7]"], {"7"}),
-        (["test_sums.py::test_sums[recorded-7]", "test_sums.py::test_sums[recorded-3]"], {"3", "7"}),
+        (
+            ["test_sums.py::test_sums[recorded-7]", "test_sums.py::test_sums[recorded-3]"],
+            {"3", "7"},
+        ),
         (["-k", "recorded-1 or recorded-2"], {"1", "2"}),
         (["--deselect", "test_sums.py::test_sums[recorded-0]"], {str(n) for n in range(1, 10)}),
         (["test_sums.py"], {str(n) for n in range(10)}),
@@ -73,16 +76,14 @@ def test_a_skipped_test_is_not_generated(story: Story) -> None:
 
 
 def test_last_failed_runs_the_items_that_errored(story: Story) -> None:
+    # In processes of their own, where pytest's cache is as users have it.
+    arguments = ("--model", "recorded", "--gptoss-completions", "answers.jsonl", "--gptoss-run")
     story.answers(leave_out=[4])
-    first = story.pytester.runpytest(
-        "--model", "recorded", "--gptoss-completions", "answers.jsonl", "--gptoss-run", "first"
-    )
+    first = story.pytester.runpytest_subprocess(*QUIET, *arguments, "first")
     first.assert_outcomes(passed=9, errors=1)
     story.answers()
-    again = story.pytester.runpytest(
-        "--model", "recorded", "--gptoss-completions", "answers.jsonl", "--gptoss-run", "run", "--lf"
-    )
-    again.assert_outcomes(passed=1, deselected=9)
+    again = story.pytester.runpytest_subprocess(*QUIET, *arguments, "run", "--lf")
+    again.assert_outcomes(passed=1)
     assert generated(story) == {"4"}
 
 

@@ -21,7 +21,7 @@ def sampling(story: Story) -> dict[str, object]:
         ("timeout", "0", "--gptoss-timeout takes a number of seconds over 0, not '0'"),
         ("seed", "-1", "--gptoss-seed takes a whole number, 0 or more, not '-1'"),
         ("repeats", "0", "--gptoss-repeats takes a whole number, 1 or more, not '0'"),
-        ("registry", "nosuch.toml", "--gptoss-registry names 'nosuch.toml', which does not exist"),
+        ("registry", "nosuch.toml", "nosuch.toml cannot be read (No such file or directory)"),
         ("completions", "nosuch", "--gptoss-completions names 'nosuch', which does not exist"),
         ("profile", "nosuch", "nosuch"),
     ],

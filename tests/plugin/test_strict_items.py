@@ -22,4 +22,7 @@ def test_figures_do_not_depend_on_it(story: Story) -> None:
     story.answers(wrong=[0, 3])
     story.replay("--gptoss-strict-items")
     story.replay("--gptoss-run", "lenient")
-    assert story.summary()["groups"][0]["accuracy"] == story.summary("lenient")["groups"][0]["accuracy"]
+    assert (
+        story.summary()["groups"][0]["accuracy"]
+        == story.summary("lenient")["groups"][0]["accuracy"]
+    )

@@ -57,9 +57,7 @@ def test_importing_the_plugin_is_quick() -> None:
         "import pytest_gptoss.plugin\n"
         "print(sorted(set(sys.modules) - before))"
     )
-    assert added == (
-        "['pytest_gptoss', 'pytest_gptoss.plugin', 'pytest_gptoss.plugin.options']"
-    )
+    assert added == ("['pytest_gptoss', 'pytest_gptoss.plugin', 'pytest_gptoss.plugin.options']")
 
 
 def _python(code: str) -> str:
