@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 from pytest_gptoss.errors import EngineError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.prompts import Renderer
 
-__all__ = ["complete", "one_line", "prompt_of", "room_for", "stopped_text"]
+__all__ = ["complete", "one_line", "prompt_of", "room_for", "seed_of", "stopped_text"]
 
 
 def prompt_of(renderer: Renderer, spec: ModelSpec, request: Request) -> list[int]:
@@ -85,3 +86,14 @@ def one_line(error: BaseException | str, limit: int = 300) -> str:
     if not text and isinstance(error, BaseException):
         text = type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def seed_of(request: Request, seed: int) -> int:
+    """The seed of a request's draws: its own, or one that the session's seed and its place give.
+
+    The same for every request, it would make the repeats of an item copies of each other.
+    """
+    if request.sampling.seed is not None:
+        return request.sampling.seed
+    place = f"{seed}/{request.benchmark}/{request.item_id}/{request.row}/{request.repeat}"
+    return zlib.crc32(place.encode())

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.engines import _vllm_process as process
-from pytest_gptoss.engines._tokens import complete, one_line, prompt_of, room_for
+from pytest_gptoss.engines._tokens import complete, one_line, prompt_of, room_for, seed_of
 from pytest_gptoss.errors import EngineError, FatalEngineError, GptossError, UsageError
 from pytest_gptoss.models import gpu_memory
 from pytest_gptoss.prompts import renderer_for
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_gptoss.engines.base import EngineOptions, Request
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.prompts import Renderer
-    from pytest_gptoss.records import Completion, Sampling
+    from pytest_gptoss.records import Completion
 
 __all__ = ["VllmEngine", "tensor_parallel_size"]
 
@@ -35,7 +35,11 @@ _GRACE_S = 1.5
 _GRACE_ON_GPU_S = 8.0
 # For the core process and what it starts: their warnings are about vLLM's own code, and the same
 # variables silence Python's complaint about shared memory that a killed process left behind.
-_QUIET = {"TORCH_CPP_LOG_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore", "TORCH_LOGS": "-torch._library"}
+_QUIET = {
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore",
+    "TORCH_LOGS": "-torch._library",
+}
 
 
 class VllmEngine:
@@ -43,8 +47,8 @@ class VllmEngine:
 
     Args:
         spec: The model.
-        options: ``arguments`` are passed to vLLM's ``AsyncEngineArgs`` as they are; ``seed`` is the
-            seed of requests that bring none.
+        options: ``arguments`` are passed to vLLM's ``AsyncEngineArgs`` as they are; ``seed`` gives
+            requests that bring no seed theirs.
     """
 
     concurrency = 4096
@@ -188,7 +192,7 @@ class VllmEngine:
             raise EngineError(_CLOSED)
         tokens = prompt_of(renderer, self.spec, request)
         room = room_for(request, len(tokens), self._max_model_len)
-        params = self._sampling_params(request.sampling, room, renderer)
+        params = self._sampling_params(request, room, renderer)
         task = asyncio.current_task()
         assert task is not None
         self._submitted += 1
@@ -240,19 +244,19 @@ class VllmEngine:
         cause = "; ".join(word for word in words if word) or "it gave no reason"
         return f"vLLM has died while it ran {self.spec.name}: {cause}"
 
-    def _sampling_params(self, sampling: Sampling, max_tokens: int, renderer: Renderer) -> Any:
+    def _sampling_params(self, request: Request, max_tokens: int, renderer: Renderer) -> Any:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
+        sampling = request.sampling
         # Only where all text is final text may vLLM itself stop at a string.
         stop = list(sampling.stop) if self._stops_at_strings(renderer) else []
-        seed = self._options.seed if sampling.seed is None else sampling.seed
         greedy = sampling.temperature == 0
         chosen = {"top_p": sampling.top_p, "top_k": sampling.top_k, "min_p": sampling.min_p}
         return SamplingParams(
             temperature=sampling.temperature,
             max_tokens=max_tokens,
-            seed=None if greedy else seed,
+            seed=None if greedy else seed_of(request, self._options.seed),
             stop=stop,
             stop_token_ids=list(renderer.stop_token_ids),
             skip_special_tokens=False,
