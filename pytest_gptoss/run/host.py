@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+
+from pytest_gptoss.errors import GptossError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -76,7 +79,7 @@ class EngineHost:
                 engine = self._make(spec)
                 self.opening = spec.label
                 try:
-                    await engine.open()
+                    await _open(engine)
                 except BaseException:
                     await engine.close()
                     raise
@@ -89,3 +92,21 @@ class EngineHost:
 
     def _mine_or_free(self, label: str) -> bool:
         return self._users == 0 or self._label == label
+
+
+async def _open(engine: Engine) -> None:
+    """Open an engine; whatever keeps it from opening becomes one sentence."""
+    with warnings.catch_warnings():
+        # What torch and its kin deprecate while they are imported is not the user's to mend, who
+        # may run with warnings as errors.
+        warnings.simplefilter("ignore")
+        try:
+            await engine.open()
+        except GptossError:
+            raise
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [""]
+            raise UsageError(
+                f"the engine of {engine.spec.label} did not start ({type(error).__name__}: "
+                f"{lines[0][:300]}); run with --log-level=DEBUG -s for its own words"
+            ) from error
