@@ -60,6 +60,7 @@ _NUMBER = re.compile(
 )
 
 _CODES = re.compile(r"\b(?:USD|EUR|GBP|CAD|AUD|INR|Rs|RM)\.?\s?(?=[-\d])", re.IGNORECASE)
+_CURRENCY = re.compile(r"[$€£¥￥]")
 _SIGNED_CURRENCY = re.compile(r"-\s?[$€£¥￥]\s?(?=[.\d])")
 
 
@@ -86,8 +87,8 @@ class Number:
 
 def without_currency(text: str) -> str:
     """A text in which no currency sign, nor a dollar of LaTeX, parts a sign from its number."""
-    text = _SIGNED_CURRENCY.sub("-", text)
-    text = re.sub(r"[$€£¥￥]", " ", text)
+    if _CURRENCY.search(text):
+        text = _CURRENCY.sub(" ", _SIGNED_CURRENCY.sub("-", text))
     return _CODES.sub(" ", text)
 
 
@@ -147,7 +148,7 @@ def _value(match: re.Match[str]) -> Fraction | None:
     exponent = int(match["e"] or match["power"] or 0)
     if len(digits) > _MOST_DIGITS or abs(exponent) > _LARGEST_EXPONENT:
         return None
-    value = Fraction(digits)
+    value = Fraction(digits) if "." in digits else Fraction(int(digits))
     return value * Fraction(10) ** exponent if exponent else value
 
 

@@ -63,27 +63,37 @@ _WIDTH |= {
 }
 _WIDTH |= {ord(digit): f"^{value}" for value, digit in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
 
-_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (
+_SPACES = ("\u00a0", "\u2009", "\u202f")
+
+_REWRITES: tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...] = (
+    # What a text must hold for a pattern to match at all, the pattern, and what takes its place.
     # Digits grouped by a thin or no-break space, or by a LaTeX space or comma.
-    (re.compile(r"(?<=\d)(?:[\u00a0\u2009\u202f]|\\[,;:!]|\{,\})(?=\d{3}(?!\d))"), ","),
-    (re.compile(r"[\u00a0\u2009\u202f]"), " "),
+    (
+        (*_SPACES, "\\", "{,}"),
+        re.compile(r"(?<=\d)(?:[\u00a0\u2009\u202f]|\\[,;:!]|\{,\})(?=\d{3}(?!\d))"),
+        ",",
+    ),
+    (_SPACES, re.compile(r"[\u00a0\u2009\u202f]"), " "),
     # LaTeX commands that only set type; their braces stay, so that braces remain balanced.
     (
+        ("\\",),
         re.compile(
             r"\\(?:text(?:bf|it|rm|sf|tt)?|math(?:rm|bf|sf|it)|operatorname|mbox|displaystyle"
             r"|left|right|bigl?|bigr)(?![a-zA-Z])"
         ),
         "",
     ),
-    (re.compile(r"\\[()\[\],;:! ]|\\q?quad(?![a-z])"), " "),
-    (re.compile(r"\\([$%#&_])"), r"\1"),
-    (re.compile(r"\\([dt]?frac)\s?(\d)\s?(\d)(?!\d)"), r"\\\1{\2}{\3}"),
-    (re.compile(r"<answer>"), "\nAnswer: "),
-    (re.compile(r"</answer>"), "\n"),
-    (re.compile(r"</?(?:b|strong|em|i|u|code|span|p|mark)>|<br ?/?>"), ""),
+    (("\\",), re.compile(r"\\[()\[\],;:! ]|\\q?quad(?![a-z])"), " "),
+    (("\\",), re.compile(r"\\([$%#&_])"), r"\1"),
+    (("\\",), re.compile(r"\\([dt]?frac)\s?(\d)\s?(\d)(?!\d)"), r"\\\1{\2}{\3}"),
+    (("<answer>",), re.compile(r"<answer>"), "\nAnswer: "),
+    (("</answer>",), re.compile(r"</answer>"), "\n"),
+    (("<",), re.compile(r"</?(?:b|strong|em|i|u|code|span|p|mark)>|<br ?/?>"), ""),
     # Markdown emphasis; between two digits "**" is a power.
-    (re.compile(r"(?<!\d)\*\*|\*\*(?!\d)|__|`|~~"), ""),
+    (("**", "__", "`", "~~"), re.compile(r"(?<!\d)\*\*|\*\*(?!\d)|__|`|~~"), ""),
 )
+_DRESSED = re.compile(r"[^\x00-\x7f]|[\\<`{]|\*\*|__|~~")
+"""What at least one rewrite, or the width table, would touch; plain text is returned as it is."""
 
 
 def readable(text: str) -> str:
@@ -101,20 +111,25 @@ def readable(text: str) -> str:
         text = text[-WINDOW:]
         cut = re.search(r"\s", text)
         text = text[cut.end() :] if cut else text
+    if not _DRESSED.search(text):
+        return text.strip()
     end = len(text)
-    while token := next((t for t in _END_TOKENS if text.endswith(t, 0, end)), None):
+    while text.endswith(">", 0, end) and (
+        token := next((t for t in _END_TOKENS if text.endswith(t, 0, end)), None)
+    ):
         end -= len(token)
         while end and text[end - 1].isspace():
             end -= 1
     text = narrow(text[:end])[-WINDOW:]
-    for pattern, replacement in _REWRITES:
-        text = pattern.sub(replacement, text)
+    for needed, pattern, replacement in _REWRITES:
+        if any(part in text for part in needed):
+            text = pattern.sub(replacement, text)
     return text.strip()
 
 
 def narrow(text: str) -> str:
     """A text whose width variants, dashes and quotes are the ASCII ones."""
-    return text.translate(_WIDTH)
+    return text if text.isascii() else text.translate(_WIDTH)
 
 
 _BOX = re.compile(r"\\f?boxed\s?\{")
@@ -168,5 +183,5 @@ def lines(text: str) -> list[str]:
 
 def normalise(text: str) -> str:
     """A text for comparison: case, width, punctuation at the ends and white space are alike."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
     return " ".join(folded.split()).strip(" .,;:!?\"'()[]{}*_`。，；：！？、“”‘’（）")

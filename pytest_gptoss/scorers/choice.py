@@ -176,27 +176,30 @@ class ChoiceScorer:
             choices: The options' texts, where they may be stated in place of the letter.
         """
         text = _plain(final)
-        options = _Options.of(self.letters, choices)
-        statements = sorted(self._statements(text, options), key=lambda s: s[0], reverse=True)
+        options = _Options(self.letters, choices)
+        present = lines(text)
+        # Nothing comes after the last line: most answers are read from it, and no pattern is tried.
+        if present and (letter := self._read_line(present[-1], options)):
+            return None if letter == _OPEN else letter
+        statements = sorted(
+            self._statements(text, present, options), key=lambda s: s[0], reverse=True
+        )
         for _, reading in statements[:MOST_STATEMENTS]:
             if letter := reading():
                 return None if letter == _OPEN else letter
         return None
 
-    def _statements(self, text: str, options: _Options) -> Iterator[_Statement]:
-        """Every statement of an answer, to be read only where none comes after it."""
+    def _statements(self, text: str, present: list[str], options: _Options) -> Iterator[_Statement]:
+        """Every statement before the last line, to be read only where none comes after it."""
         for position, content in boxed(text):
             yield position, partial(self._read, content, options, alone=True)
         for cue in self._grammar.cue.finditer(text):
             yield cue.start(), partial(self._read_after, text, cue.end(), options)
         for verdict in self._grammar.verdict.finditer(text):
             yield verdict.start(), partial(str, verdict[1])
-        present = lines(text)
         if not present:
             return
         yield 0, partial(self._read_line, present[0], options)
-        # A last line that is an answer comes after everything said before it.
-        yield len(text), partial(self._read_line, present[-1], options)
         if announced := self._announced_line(present):
             yield text.rfind(announced), partial(self._read_option_line, announced)
 
@@ -306,30 +309,37 @@ def _parted(rest: str) -> bool:
     return _PART.match(rest) is not None
 
 
-@dataclass(frozen=True, slots=True)
 class _Options:
-    """The options' texts, ready for comparison."""
+    """The options' texts, made ready for comparison when the first comparison is asked for."""
 
-    by_text: dict[str, str]
-    by_letter: dict[str, str]
+    __slots__ = ("_choices", "_letters", "_texts")
 
-    @classmethod
-    def of(cls, letters: str, choices: tuple[str, ...]) -> _Options:
-        by_text: dict[str, str] = {}
-        by_letter: dict[str, str] = {}
-        for letter, text in zip(letters, choices, strict=False):
-            plain = normalise(_plain(text))
-            by_letter[letter] = plain
-            # A text that two options share names neither; a text that is a letter is one.
-            by_text[plain] = "" if plain in by_text or plain.upper() in letters else letter
-        by_text.pop("", None)
-        return cls(by_text, by_letter)
+    def __init__(self, letters: str, choices: tuple[str, ...]) -> None:
+        self._letters = letters
+        self._choices = choices
+        self._texts: tuple[dict[str, str], dict[str, str]] | None = None
+
+    @property
+    def _by_text_and_letter(self) -> tuple[dict[str, str], dict[str, str]]:
+        if self._texts is None:
+            by_text: dict[str, str] = {}
+            by_letter: dict[str, str] = {}
+            for letter, text in zip(self._letters, self._choices, strict=False):
+                plain = normalise(_plain(text))
+                by_letter[letter] = plain
+                # A text that two options share names neither; a text that is a letter is one.
+                shared = plain in by_text or plain.upper() in self._letters
+                by_text[plain] = "" if shared else letter
+            by_text.pop("", None)
+            self._texts = by_text, by_letter
+        return self._texts
 
     def letter_of(self, text: str) -> str | None:
         """The one option whose text this is."""
-        return self.by_text.get(normalise(text)) or None if self.by_text else None
+        by_text, _ = self._by_text_and_letter
+        return by_text.get(normalise(text)) or None if by_text else None
 
     def is_text_of(self, letter: str, text: str) -> bool:
         """Whether this is the text of a letter's option."""
-        plain = self.by_letter.get(letter)
+        plain = self._by_text_and_letter[1].get(letter)
         return bool(plain) and normalise(text) == plain

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NumberScorer", "exact", "number", "stated_number"]
 
+_PLAIN = re.compile(r"[0-9]{1,99}(?:\.[0-9]{1,99})?")
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
 """GSM8K's calculator annotations, ``<<9*2=18>>``: computation, never the answer."""
 
@@ -100,8 +101,8 @@ class NumberScorer:
             return Score(value=0.0, outcome=Outcome.REFUSED if refused else Outcome.NO_ANSWER)
         # A scale word is either part of the number or the unit that the question asked for.
         right = any(
-            abs(value - target) <= self.tolerance
-            for value in {found.value, found.value * found.scale}
+            value == target or abs(value - target) <= self.tolerance
+            for value in (found.value, found.value * found.scale)
         )
         return Score(
             value=float(right),
@@ -126,7 +127,9 @@ def exact(target: Any) -> Fraction:
     Raises:
         DataError: It is no number.
     """
-    found = list(numbers(without_currency(readable(str(target)))))
+    if _PLAIN.fullmatch(text := str(target)):
+        return Fraction(text)
+    found = list(numbers(without_currency(readable(text))))
     if len(found) != 1:
         raise DataError(
             f"the target {target!r} is not one number, so no number can be scored on it"
@@ -140,7 +143,10 @@ def stated_number(final: str) -> Number | None:
     Args:
         final: The whole final text.
     """
-    text = without_currency(_CALCULATOR.sub("", readable(final)))
+    text = readable(final)
+    if "<<" in text:
+        text = _CALCULATOR.sub("", text)
+    text = without_currency(text)
     try:
         found = _explicit(text)
     except _OpenChoice:
