@@ -33,4 +33,3 @@ def outputs_folder(data_folder: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f"there are no recorded answers in {folder}")
     return folder
-

@@ -22,7 +22,7 @@ def test_the_contracts_fixtures_are_there() -> None:
 def test_a_model_that_does_not_fit_skips_and_says_what_is_missing(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_gptoss.models.gpu_memory", lambda: [])
+    monkeypatch.setattr("pytest_gptoss.models.gpu_memory", list)
     monkeypatch.setattr("pytest_gptoss.engines.select._installed", lambda module: True)
     (story.path / "test_own.py").write_text(
         "def test_own(gpt_oss_120b):\n    raise AssertionError('must not run')\n"

@@ -44,11 +44,44 @@ def test_effort_of_a_model_that_has_it(story: Story) -> None:
     assert [item["model"] for item in story.items()][0] == "gpt-oss-20b"
 
 
-def test_effort_of_a_model_without_it_is_wrong_usage(story: Story) -> None:
+@pytest.mark.parametrize("model", ["llama-3.3-70b", "llama-3.3-70b,gemma-3-27b"])
+def test_an_effort_that_no_model_has_is_wrong_usage(story: Story, model: str) -> None:
     story.answers()
-    result = story.replay("--gptoss-effort", "low", model="llama-3.3-70b")
+    result = story.replay("--gptoss-effort", "low", model=model)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "has no reasoning effort 'low'" in said(result)
+    assert "--gptoss-effort low is for models that have that reasoning effort" in said(result)
+
+
+def test_an_effort_in_the_name_of_a_model_without_efforts_is_wrong_usage(story: Story) -> None:
+    story.answers()
+    result = story.replay(model="gpt-oss-20b,llama-3.3-70b:low")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "the model llama-3.3-70b has no reasoning effort 'low'" in said(result)
+
+
+def test_an_effort_goes_to_the_models_that_have_it_and_leaves_the_others(story: Story) -> None:
+    file = story.answers()
+    for model in ("gpt-oss-20b", "llama-3.3-70b"):
+        target = story.path / "answers" / "sums" / f"{model}.jsonl"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(file.read_text())
+    result = story.run(
+        *("--model", "gpt-oss-20b,llama-3.3-70b", "--gptoss-effort", "low"),
+        *("--gptoss-completions", "answers", "--gptoss-run", "run"),
+    )
+    result.assert_outcomes(passed=20)
+    assert "effort low does not apply to llama-3.3-70b, without such a level" in said(result)
+    models = story.summary()["settings"]["models"]
+    assert {name: model["effort"] for name, model in models.items()} == {
+        "gpt-oss-20b": "low",
+        "llama-3.3-70b": None,
+    }
+
+
+def test_an_effort_that_fits_every_model_needs_no_word(story: Story) -> None:
+    story.answers()
+    result = story.replay("--gptoss-effort", "low", model="gpt-oss-20b")
+    assert "does not apply" not in said(result)
 
 
 def test_the_paper_profile_samples_and_caps(story: Story) -> None:
