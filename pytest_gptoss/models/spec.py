@@ -118,7 +118,8 @@ def resolve(
 
     Args:
         text: What the user typed.
-        effort: The effort asked for beside the name; one in the name wins.
+        effort: The effort asked for beside the name, for a model that has it; one in the name
+            wins.
         registry_file: The user's own registry.
         any_name: Accept any other name too, as an endpoint's or a recording's own.
 
@@ -265,21 +266,17 @@ def _from_facts(folder: Path, *, name: str, source: str, revision: str | None) -
 def _with_effort(
     spec: ModelSpec, suffix: Effort | None, beside: Effort | None, text: str
 ) -> ModelSpec:
-    effort = suffix or beside
-    if effort is None:
-        return spec
-    if effort not in spec.efforts:
-        has = f"it has {', '.join(spec.efforts)}" if spec.efforts else "it has none"
-        remedy = (
-            f"write {text.rpartition(':')[0]} without it"
-            if suffix
-            else "give the effort to the models that have it, as in gpt-oss-20b:low"
-        )
-        raise UsageError(
-            f"the model {spec.name} has no reasoning effort {effort!r} ({has}); {remedy}, or state "
-            "its efforts in a model registry of your own"
-        )
-    return replace(spec, effort=effort, effort_by_suffix=suffix is not None)
+    if suffix is not None:
+        if suffix not in spec.efforts:
+            has = f"it has {', '.join(spec.efforts)}" if spec.efforts else "it has none"
+            raise UsageError(
+                f"the model {spec.name} has no reasoning effort {suffix!r} ({has}); write "
+                f"{text.rpartition(':')[0]} without it, or state its efforts in a model registry "
+                "of your own"
+            )
+        return replace(spec, effort=suffix, effort_by_suffix=True)
+    # An effort beside the name is for the models that have it; the others stay as they are.
+    return replace(spec, effort=beside) if beside in spec.efforts else spec
 
 
 def _unknown(text: str, entries: Mapping[str, Entry]) -> str:

@@ -155,6 +155,12 @@ def read_settings(config: pytest.Config) -> Settings:
     if len(set(labels)) != len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         raise UsageError(f"--model names {twice!r} twice; name each model once")
+    if effort is not None and specs and not any(spec.effort for spec in specs):
+        raise UsageError(
+            f"--gptoss-effort {effort} is for models that have that reasoning effort, and "
+            f"{' and '.join(labels)} {'has' if len(labels) == 1 else 'have'} not; leave it out, or "
+            "state a model's efforts in a model registry of your own"
+        )
     return Settings(**{**_fields(settings), "specs": specs})
 
 

@@ -55,7 +55,14 @@ class Display:
             f"{spec.label} (effort {spec.effort})" if spec.effort else spec.label
             for spec in settings.specs
         )
-        return [f"gptoss: {models} · {' · '.join(asked)}"]
+        lines = [f"gptoss: {models} · {' · '.join(asked)}"]
+        without = [spec.label for spec in settings.specs if spec.effort is None]
+        if settings.effort is not None and without:
+            lines.append(
+                f"gptoss: effort {settings.effort} does not apply to {', '.join(without)}, "
+                "without such a level"
+            )
+        return lines
 
     def start(self) -> None:
         """Begin to watch the groups that were submitted."""

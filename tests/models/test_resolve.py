@@ -91,9 +91,8 @@ def test_what_is_refused(text, words, tmp_path, monkeypatch):
         assert word in message
 
 
-def test_an_effort_beside_a_model_without_efforts_is_refused():
-    with pytest.raises(UsageError, match="no reasoning effort 'high'"):
-        resolve("llama-3.3-70b", effort="high")
+def test_an_effort_beside_the_name_leaves_a_model_without_efforts_as_it_is():
+    assert resolve("llama-3.3-70b", effort="high") == resolve("llama-3.3-70b")
 
 
 @pytest.mark.parametrize("form", ["absolute", "relative", "slash", "dot"])

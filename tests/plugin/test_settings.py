@@ -41,7 +41,7 @@ def test_effort_of_a_model_that_has_it(story: Story) -> None:
     result = story.replay("--gptoss-effort", "low", model="gpt-oss-20b")
     assert "gpt-oss-20b (effort low)" in said(result)
     assert sampling(story)["effort"] == "low"
-    assert [item["model"] for item in story.items()][0] == "gpt-oss-20b"
+    assert next(item["model"] for item in story.items()) == "gpt-oss-20b"
 
 
 @pytest.mark.parametrize("model", ["llama-3.3-70b", "llama-3.3-70b,gemma-3-27b"])
