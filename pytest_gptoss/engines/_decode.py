@@ -75,6 +75,10 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
     would otherwise have to agree on where each one's window is.
     """
 
+    keys: Any
+    values: Any
+    is_initialized: bool
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._length = 0
@@ -97,7 +101,9 @@ class _GrowingLayer(DynamicLayer):  # type: ignore[misc]
         return self.keys[:, :, : self._length], self.values[:, :, : self._length]
 
     def _adopt(self, keys: Any, values: Any) -> None:
-        self.keys, self.values = (torch.nn.functional.pad(t, (0, 0, 0, _ROOM)) for t in (keys, values))
+        self.keys, self.values = (
+            torch.nn.functional.pad(t, (0, 0, 0, _ROOM)) for t in (keys, values)
+        )
         self._length = keys.shape[-2]
 
     def get_seq_length(self) -> int:
@@ -173,7 +179,6 @@ class Batch:
         if group:
             self._prefill(group)
 
-    @torch.inference_mode()
     def _prefill(self, group: list[Row]) -> None:
         self.entering = group  # theirs is the failure, if there is one
         now = time.monotonic()
@@ -208,16 +213,17 @@ class Batch:
         self.entering = []
 
     def _forward(self, tokens: Any, mask: Any, positions: Any, cache: Any) -> Any:
-        return self._model(
-            input_ids=tokens,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=tokens,
+                attention_mask=mask,
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return output.logits[:, -1]
 
-    @torch.inference_mode()
     def step(self) -> list[Row]:
         """Return the rows that have ended, and generate one token for each of the others."""
         ended = [row for row in self.rows if row.over and not row.delivered]
@@ -302,10 +308,12 @@ def sample(
 ) -> Any:
     """Draw one token per row by inverting the cumulative distribution at a number in 0..1.
 
-    On the CPU, as Apple's GPUs have no double precision. A row's token depends on its own logits and its own number alone, unlike with a generator that
-    the rows of a batch share.
+    A row's token depends on its own logits and its own number alone, unlike with a generator that
+    the rows of a batch share. On the CPU, as Apple's GPUs have no double precision.
     """
-    values, order = torch.sort(logits.float().cpu() / temperature, dim=-1, descending=True, stable=True)
+    values, order = torch.sort(
+        logits.float().cpu() / temperature, dim=-1, descending=True, stable=True
+    )
     probabilities = values.softmax(-1)
     keep = torch.ones_like(probabilities, dtype=torch.bool)
     if min_p:

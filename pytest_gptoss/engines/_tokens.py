@@ -1,4 +1,4 @@
-"""What the engines that generate tokens in this process share: from a request to tokens and back."""
+"""What the engines that generate tokens here share: from a request to tokens and back."""
 
 from __future__ import annotations
 

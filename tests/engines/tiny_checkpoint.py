@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -177,7 +176,7 @@ def main() -> None:
         tokenizer=not options.o200k,
         vocab_size=O200K_VOCABULARY if options.o200k else 512,
     )
-    size = sum(os.path.getsize(path) for path in folder.iterdir())
+    size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"{folder}: {size / 1e6:.1f} MB in {time.perf_counter() - begin:.1f} s")
 
 
