@@ -40,10 +40,6 @@ _QUIET = {
     "TORCH_LOGS": "-torch._library",
     "VLLM_NO_USAGE_STATS": "1",  # a test run reports to nobody
 }
-    "TORCH_CPP_LOG_LEVEL": "ERROR",
-    "PYTHONWARNINGS": "ignore",
-    "TORCH_LOGS": "-torch._library",
-}
 
 
 class VllmEngine:
