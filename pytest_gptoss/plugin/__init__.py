@@ -64,6 +64,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         arrange(config.stash[EVALUATION], items)
 
 
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Say before anything is generated what each gate will be able to see."""
+    if EVALUATION not in config.stash:
+        return []
+    from pytest_gptoss.plugin.session import announce
+
+    return announce(config.stash[EVALUATION], items)
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Submit what is selected, all of it at once."""
     if EVALUATION in session.config.stash and not session.config.option.collectonly:
@@ -85,11 +94,11 @@ def pytest_runtest_protocol(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put the outcome class on the report of a benchmark item."""
+    """Put the outcome class on the report of a benchmark item or a gate."""
     report = yield
     outcome = getattr(item, "outcome", None)
     if outcome is not None and report.when != "teardown":
-        report.gptoss_outcome = outcome.value  # type: ignore[attr-defined]
+        report.gptoss_outcome = str(outcome)  # type: ignore[attr-defined]
         report.gptoss_folded = item.folded  # type: ignore[attr-defined]
     return report
 
@@ -113,6 +122,7 @@ _LETTERS = {
     "malformed": "m",
     "refused": "r",
     "timeout": "T",
+    "inconclusive": "?",
 }
 
 

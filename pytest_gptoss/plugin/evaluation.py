@@ -5,17 +5,22 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from pytest_gptoss.data import sample, use_mirror
 from pytest_gptoss.engines.select import make
 from pytest_gptoss.errors import DataError, GptossError, UsageError
 from pytest_gptoss.plugin.answered import Response
+from pytest_gptoss.plugin.gate_settings import read_gate_settings
+from pytest_gptoss.plugin.gates import Gates
 from pytest_gptoss.plugin.items import BenchmarkItem, items_of
 from pytest_gptoss.records import Outcome
+from pytest_gptoss.report.warnings import warnings_of
 from pytest_gptoss.run.directory import RunDirectory
 from pytest_gptoss.run.group import Group
 from pytest_gptoss.run.handle import Model
@@ -23,6 +28,7 @@ from pytest_gptoss.run.journal import Journal
 from pytest_gptoss.run.results import item_records, summarise
 from pytest_gptoss.run.scheduler import Batch, Scheduler
 from pytest_gptoss.run.settings import settings_record
+from pytest_gptoss.scorers.judge import use_judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from pytest_gptoss.engines.base import Engine
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.plugin.settings import Settings
+    from pytest_gptoss.run.group import Ticket
 
 __all__ = ["Evaluation"]
 
@@ -59,6 +66,7 @@ class Evaluation:
         self.summary: dict[str, Any] | None = None
         self.interrupted = False
         self._tables: dict[str, tuple[Benchmark, Table, list[str], list[str] | None]] = {}
+        self._asked: dict[str, Benchmark] = {}
         self._collected: dict[tuple[str, str], Group] = {}
         self._places: dict[Any, tuple[Path, int | None]] = {}
         self._journal: Journal | None = None
@@ -66,7 +74,13 @@ class Evaluation:
         self._models: dict[str, Model] = {}
         self._reasons: Counter[str] = Counter()
         self._started = time.time()
+        self.announced: list[str] = []
+        self.notes: list[str] = []
+        self.problems: list[str] = []
+        self.stopped: str | None = None
         use_mirror(settings.data)
+        use_judge(settings.judge)
+        self.gates = Gates(self, read_gate_settings(config))
 
     # --- collection ------------------------------------------------------------------------------
 
@@ -76,7 +90,7 @@ class Evaluation:
         name: str,
         function: Callable[..., Any],
         benchmark: Benchmark,
-    ) -> list[BenchmarkItem]:
+    ) -> list[pytest.Item]:
         """The tests of one benchmark; none, and an error to report, where its data are missing."""
         try:
             _, _, ids, strata = self._open(benchmark)
@@ -92,8 +106,37 @@ class Evaluation:
                 name=benchmark.name,
                 strata=strata,
             )
-        groups = ((self._group(spec, benchmark), rows) for spec in self.settings.specs)
-        return items_of(collector, name, function, self, groups)
+        groups = [(self._group(spec, benchmark), rows) for spec in self.settings.specs]
+        items = items_of(collector, name, function, self, iter(groups))
+        return self._with_gates(collector, name, function, items)
+
+    def _with_gates(
+        self,
+        collector: pytest.Collector,
+        name: str,
+        function: Callable[..., Any],
+        items: list[BenchmarkItem],
+    ) -> list[pytest.Item]:
+        """The items of each group, and after them its gate where it has one."""
+        tests: list[pytest.Item] = []
+        for _, members in groupby(items, lambda item: item.ticket.group.key):
+            of_group = list(members)
+            tests += of_group
+            try:
+                gate = self.gates.collect(
+                    collector, name, function, of_group[0].ticket.group, len(of_group)
+                )
+            except UsageError as error:
+                self.errors.append(str(error))
+                continue
+            if gate is not None:
+                gate.place = self.place(of_group[0])
+                tests.append(gate)
+        return tests
+
+    def collected(self) -> list[Group]:
+        """Every group that has tests, selected or not."""
+        return list(self._collected.values())
 
     def place(self, item: BenchmarkItem) -> tuple[Path, int | None]:
         """File and line of a test function, found once for all of its items."""
@@ -113,6 +156,10 @@ class Evaluation:
                 )
             held = (benchmark, table, benchmark.ids(table), benchmark.strata_of(table))
             self._tables[benchmark.name] = held
+            shots = self.settings.shots
+            self._asked[benchmark.name] = (
+                benchmark if shots is None else benchmark.with_shots(shots)
+            )
         elif held[0] is not benchmark:
             raise DataError(
                 f"two benchmarks are called {benchmark.name!r}; a name must be unique in a session"
@@ -126,7 +173,7 @@ class Evaluation:
             _, table, ids, strata = self._open(benchmark)
             group = self._collected[key] = Group(
                 spec=spec,
-                benchmark=benchmark,
+                benchmark=self._asked[benchmark.name],
                 table=table,
                 ids=ids,
                 strata=strata,
@@ -152,6 +199,12 @@ class Evaluation:
                 item.submitted = True
         if not self.groups:
             return
+        if self.settings.shots and not any(group.benchmark.shots for group in self.groups):
+            names = dict.fromkeys(group.benchmark.name for group in self.groups)
+            raise UsageError(
+                f"--gptoss-shots {self.settings.shots} can show nothing: {', '.join(names)} "
+                "declares no examples; leave it out, or declare Benchmark(shots=...)"
+            )
         talked_to = {
             callspec.params["model"]
             for item in items
@@ -195,9 +248,17 @@ class Evaluation:
         Raises:
             pytest.exit.Exception: Nothing more will come; status 4, with one sentence.
         """
+        self._await(item.ticket, meanwhile)
+
+    def settle(self, group: Group) -> None:
+        """Wait until every selected item of a group is answered."""
+        for ticket in group.tickets:
+            self._await(ticket, lambda: None)
+
+    def _await(self, ticket: Ticket, meanwhile: Callable[[], None]) -> None:
         assert self._scheduler is not None
         try:
-            while not self._scheduler.wait(item.ticket, 0.1):
+            while not self._scheduler.wait(ticket, 0.1):
                 meanwhile()
         except GptossError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
@@ -255,10 +316,15 @@ class Evaluation:
                 "schema": 1,
                 "complete": all(group["n"] == group["selected"] for group in figures),
                 "interrupted": self.interrupted,
-                "settings": self._record(),
+                "settings": self.record(self.groups),
                 "groups": figures,
             }
+            self.gates.complete(self.summary)
+            models = self.summary["settings"]["models"]
+            for group in figures:
+                group["warnings"] = warnings_of(group, models[group["model"]])
             self.directory.write_summary(self.summary)
+            self.gates.write_flips(self.directory.path)
         except OSError as error:
             raise UsageError(
                 f"the results cannot be written to {self.directory.path} ({error.strerror}); "
@@ -266,16 +332,20 @@ class Evaluation:
             ) from error
         finally:
             self._journal.release()
+        self.notes, self.problems = self.gates.save(self.summary, self.stopped)
 
-    def _record(self) -> dict[str, Any]:
+    def record(self, groups: Sequence[Group]) -> dict[str, Any]:
+        """The settings record of some groups."""
         facts = self._scheduler.facts if self._scheduler is not None else {}
         return settings_record(
-            self.groups,
+            groups,
             engine=self.settings.engine,
             facts=facts,
             asked={
                 "profile": self.settings.profile.name,
                 "limit": self.settings.limit,
+                "shots": self.settings.shots,
+                "judge": msgspec.to_builtins(self.settings.judge),
                 "seed": self.settings.seed,
                 "repeats": self.settings.repeats,
                 "max_tokens": self.settings.max_tokens,

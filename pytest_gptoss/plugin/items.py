@@ -36,6 +36,11 @@ class BenchmarkItem(pytest.Function):
     """Whether others of its group ended as errors for the same reason, and were shown."""
     _plain: bool
 
+    @property
+    def group(self) -> Group:
+        """The (model, benchmark) pair that it belongs to."""
+        return self.ticket.group
+
     def setup(self) -> None:
         """Provide the fixtures, or just the response where that is all that is asked for."""
         if self._plain:

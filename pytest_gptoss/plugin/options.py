@@ -58,12 +58,36 @@ OPTIONS = (
     Option("profiles", "TOML file with profiles of your own", "FILE"),
     Option("registry", "TOML file with models of your own", "FILE"),
     Option("limit", "a seeded sample of N items per benchmark, the same every day", "N"),
+    Option("shots", "worked examples before each question, for benchmarks that have them", "K"),
     Option("seed", "seed for sampling and for the limit", "N"),
     Option("repeats", "completions per item (default: 1)", "K"),
     Option("max-tokens", "cap on generated tokens, reasoning included", "N"),
     Option("temperature", "sampling temperature instead of the model's own; 0 is greedy", "F"),
+    Option("judge", "base URL of an OpenAI-compatible server whose model grades free texts", "URL"),
+    Option("judge-model", "name under which that server serves the judge", "NAME"),
+    Option(
+        "judge-key-env",
+        "environment variable that holds that server's key (default: OPENAI_API_KEY)",
+        "NAME",
+    ),
     Option("data", "local mirror of the datasets (also: GPTOSS_DATA)", "DIR"),
     Option("run", "run directory (default: a fresh one under runs/)", "DIR"),
+    Option(
+        "baseline",
+        "compare with this baseline: a file, a folder, a run directory or published:ID "
+        "(default: baselines/MODEL/BENCHMARK.json where it exists)",
+        "PATH",
+    ),
+    Option("save-baseline", "write the run's scores as the baseline"),
+    Option("margin", "the loss that is tolerated, in accuracy (default: 0.02)", "F"),
+    Option("alpha", "error rate of the gate (default: 0.05)", "F"),
+    Option(
+        "gate",
+        "regressed (default: fail on it), strict (fail on inconclusive and on a missing baseline "
+        "too) or off",
+        "MODE",
+    ),
+    Option("flips", "select only the items whose outcome changed against it", "RUN_OR_BASELINE"),
     Option("timeout", "wall-clock cap per item, in seconds", "S"),
     Option("strict-items", "let an incorrect item fail its test"),
 )
@@ -92,3 +116,10 @@ def add_options(parser: pytest.Parser) -> None:
             arguments["metavar"] = option.metavar
             parser.addini(option.key, option.help, default=None)
         group.addoption(option.flag, **arguments)
+    for name in ("margin", "alpha"):
+        parser.addini(
+            f"gptoss_{name}s",
+            f"gptoss_{name} of single benchmarks, in lines such as gsm8k=0.01",
+            type="linelist",
+            default=[],
+        )

@@ -9,13 +9,14 @@ import pytest
 from pytest_gptoss.errors import GptossError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_gptoss.plugin.answered import Response
     from pytest_gptoss.plugin.evaluation import Evaluation
     from pytest_gptoss.run.handle import Model
 
 __all__ = [
+    "announce",
     "arrange",
     "begin",
     "collect",
@@ -47,9 +48,9 @@ def set_up(config: pytest.Config, response_fixture: Callable[..., Any]) -> Evalu
         try:
             settings = read_settings(config)
             _refuse_workers(config)
+            evaluation = Evaluation(config, settings, _function_of(response_fixture))
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
-        evaluation = Evaluation(config, settings, _function_of(response_fixture))
         config.stash[EVALUATION] = evaluation
         config.stash[DISPLAY] = Display(config, evaluation)
     return config.stash[EVALUATION]
@@ -89,28 +90,44 @@ def collect(
 def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
     """Order benchmark items by model, each other test keeping its place.
 
-    One engine is open at a time, so all that is asked of a model comes before the next model.
+    One engine is open at a time, so all that is asked of a model comes before the next model; a
+    gate stays behind its items.
     """
+    from pytest_gptoss.plugin.flips import keep_flips
+    from pytest_gptoss.plugin.gate_items import GateItem
     from pytest_gptoss.plugin.items import BenchmarkItem
 
-    if evaluation.errors:
-        raise pytest.UsageError("\n".join(dict.fromkeys(evaluation.errors)))
+    mismatch = evaluation.gates.check()
+    errors = [*evaluation.errors, *([mismatch] if mismatch else [])]
+    if errors:
+        raise pytest.UsageError("\n".join(dict.fromkeys(errors)))
+    keep_flips(evaluation, items)
     if len(evaluation.settings.specs) < 2:
         return
     order = {spec.label: place for place, spec in enumerate(evaluation.settings.specs)}
-    places = [place for place, item in enumerate(items) if isinstance(item, BenchmarkItem)]
+    kinds = (BenchmarkItem, GateItem)
+    places = [place for place, item in enumerate(items) if isinstance(item, kinds)]
     ours = [items[place] for place in places]
-    ours.sort(key=lambda item: order[item.ticket.group.spec.label])  # type: ignore[attr-defined]
+    ours.sort(key=lambda item: order[item.group.spec.label])  # type: ignore[attr-defined]
     for place, item in zip(places, ours, strict=True):
         items[place] = item
+
+
+def announce(evaluation: Evaluation, items: Sequence[pytest.Item]) -> list[str]:
+    """What the session's gates will be able to see."""
+    from pytest_gptoss.plugin.gates import by_group
+
+    return [*evaluation.announced, *evaluation.gates.announce(by_group(items))]
 
 
 def begin(session: pytest.Session, evaluation: Evaluation) -> None:
     """Submit what is selected."""
     from pytest_gptoss.plugin import DISPLAY
+    from pytest_gptoss.plugin.gates import by_group
 
     display = session.config.stash[DISPLAY]
     try:
+        evaluation.gates.refuse_save(by_group(session.items))
         evaluation.begin(session.items)
         display.start()
         evaluation.wait_until_open(display.tick)
@@ -126,10 +143,18 @@ def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> 
 
     session.config.stash[DISPLAY].clear()
     evaluation.interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+    if evaluation.interrupted:
+        evaluation.stopped = "the session was interrupted"
+    elif session.shouldfail or session.shouldstop:
+        evaluation.stopped = f"the session {session.shouldfail or session.shouldstop}"
+    elif exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        evaluation.stopped = "the session ended early"
     try:
         evaluation.finish()
     except GptossError as error:
         session.config.stash[DISPLAY].problem = str(error)
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+    if evaluation.problems and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
 

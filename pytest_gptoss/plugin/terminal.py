@@ -112,6 +112,10 @@ class Display:
             place = directory.path.relative_to(self._config.invocation_params.dir)
         except ValueError:
             place = directory.path
+        for note in self._evaluation.notes:
+            reporter.write_line(f"baseline saved: {note}")
+        for problem in self._evaluation.problems:
+            reporter.write_line(f"ERROR: {problem}", red=True)
         reporter.write_line(f"run directory: {place}")
 
     def _draw(self) -> None:
