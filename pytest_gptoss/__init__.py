@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_gptoss.data import hub
     from pytest_gptoss.errors import DataError, EngineError, GptossError, UsageError
     from pytest_gptoss.plugin.answered import Response
+    from pytest_gptoss.prompts.shots import Shots
     from pytest_gptoss.records import Completion, Message, Outcome, Sampling, Score
     from pytest_gptoss.run.handle import Model
 
@@ -30,6 +31,7 @@ __all__ = [
     "Response",
     "Sampling",
     "Score",
+    "Shots",
     "UsageError",
     "__version__",
     "hub",
@@ -54,6 +56,7 @@ _HOMES = {
     "Score": "records",
     "Model": "run.handle",
     "Response": "plugin.answered",
+    "Shots": "prompts.shots",
     "scorers": "",
     "stats": "",
 }

@@ -20,11 +20,14 @@ from pytest_gptoss.records import Completion, Message, Score
 
 __all__ = [
     "MARKER",
+    "Aggregate",
     "Benchmark",
     "Chat",
+    "Examples",
     "Item",
     "Row",
     "Rows",
+    "ScoredItem",
     "Scorer",
     "Solver",
     "Table",
@@ -134,6 +137,45 @@ class Scorer(Protocol):
         """Score one completion."""
 
 
+class Examples(Protocol):
+    """Worked examples that are shown before a question; see `pytest_gptoss.prompts.Shots`."""
+
+    @property
+    def count(self) -> int:
+        """How many are shown."""
+
+    def with_count(self, count: int) -> Examples:
+        """The same examples, another number of them."""
+
+    def check(self, benchmark: str) -> None:
+        """Raise `DataError` with a sentence where there are fewer than are to be shown."""
+
+    def before(self, row: Row, item: Callable[[Row], Item]) -> tuple[Message, ...]:
+        """The turns that go before this row's question."""
+
+    def describe(self) -> dict[str, Any]:
+        """What identifies them, as JSON values for the settings record."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredItem:
+    """One item's mean score over its repeats, as an `Aggregate` sees it."""
+
+    stratum: str | None
+    score: float
+    table: Table
+    position: int
+
+    @property
+    def row(self) -> Row:
+        """Its row; read only where it is asked for."""
+        return self.table[self.position]
+
+
+Aggregate = Callable[[Sequence[ScoredItem]], Mapping[str, Mapping[str, Any]]]
+"""Figures of a whole group beside its accuracy, by name; each has an ``accuracy`` and an ``n``."""
+
+
 async def answer_in_one_turn(item: Item, chat: Chat) -> Completion:
     """The default solver: one chat turn."""
     return await chat(item.messages, instructions=item.instructions)
@@ -174,6 +216,10 @@ class Benchmark:
             0-based position in the pinned dataset, which is as stable as the pin.
         strata: The column, or a function of the row, by which ``--gptoss-limit`` stratifies and
             results are broken down (subjects, tasks).
+        shots: Worked examples that may be shown before each question; ``--gptoss-shots`` says how
+            many.
+        aggregate: Further figures of the whole, such as a mean over subjects (see
+            `scorers.by_category` and `scorers.balanced`).
         solver: How an item is answered; one chat turn by default.
         title: The name as its authors write it.
         task: What is asked, in a few words.
@@ -193,6 +239,8 @@ class Benchmark:
     scorer: Scorer
     id: str | Callable[[Row], str] | None = None
     strata: str | Callable[[Row], str] | None = None
+    shots: Examples | None = None
+    aggregate: Aggregate | None = None
     solver: Solver = answer_in_one_turn
     title: str | None = None
     task: str | None = None
@@ -260,6 +308,9 @@ class Benchmark:
         """
         try:
             item = self.item(row)
+            if self.shots is not None and self.shots.count:
+                before = self.shots.before(row, self.item)
+                item = replace(item, prompt=(*before, *item.messages))
         except KeyError as error:
             raise DataError(
                 f"benchmark {self.name}: a row has no column {error.args[0]!r} (it has "
@@ -269,6 +320,18 @@ class Benchmark:
         if item.target is None or item.target == "":
             raise DataError(f"benchmark {self.name}: a row has no target, so it cannot be scored")
         return item
+
+    def with_shots(self, count: int) -> Benchmark:
+        """A copy that shows so many worked examples; itself where it has none to show.
+
+        Raises:
+            DataError: There are fewer examples than that, or they cannot be read.
+        """
+        if self.shots is None:
+            return self
+        shots = self.shots.with_count(count)
+        shots.check(self.name)
+        return replace(self, shots=shots)
 
     def with_options(self, **changes: Any) -> Benchmark:
         """A copy with some fields replaced, as `dataclasses.replace` does."""

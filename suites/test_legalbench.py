@@ -18,6 +18,8 @@ INSTRUCTIONS = (
     "Complete the last entry of the text. Reply with the answer alone, in the form of the examples."
 )
 LETTERS = tuple("ABCDEFGHIJ")
+# Tasks that LegalBench does not evaluate by balanced accuracy over their labels.
+OTHER_RULES = ("sara_numeric", "successor_liability", "citation_prediction_open", "ssla_")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ legalbench = Benchmark(
     scorer=scorers.legalbench(),
     id=lambda row: f"{row['task']}/{row['index']}",
     strata="task",
+    aggregate=scorers.balanced(
+        lambda row: None if row["task"].startswith(OTHER_RULES) else row["answer"]
+    ),
     title="LegalBench",
     task="legal reasoning, 129 tasks, mostly label match",
     licence="CC-BY-4.0 or MIT, by task",

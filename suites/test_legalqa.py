@@ -2,6 +2,11 @@
 
 No public copy of the dataset was found. Put yours into the local mirror as
 ``legalqa/legalqa/default/test.jsonl``: JSON Lines with the columns ``question`` and ``answer``.
+
+An answer's score is the grade of a judge, another model that ``--gptoss-judge URL`` and
+``--gptoss-judge-model NAME`` name, shown the reference answer; without a judge it is ROUGE-L
+against the reference, which measures shared wording and not whether the law is right.
+
 `test_legalbench.py` is the legal benchmark that anybody can run.
 """
 
@@ -21,8 +26,9 @@ legalqa = Benchmark(
     item=lambda row: Item(
         prompt=PROMPT.format(question=row["question"]),
         target=row["answer"],
+        metadata={"question": row["question"]},
     ),
-    scorer=scorers.rouge("rougeL"),
+    scorer=scorers.judge(otherwise=scorers.rouge("rougeL")),
     title="LegalQA",
     task="free-text legal questions",
     licence="as your copy says",

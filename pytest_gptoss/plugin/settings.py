@@ -15,6 +15,7 @@ from pytest_gptoss.errors import UsageError
 from pytest_gptoss.models import Profile, profile, resolve
 from pytest_gptoss.plugin.options import OPTIONS
 from pytest_gptoss.records import Effort, Sampling
+from pytest_gptoss.scorers.judge import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +43,8 @@ class Settings:
     registry: Path | None = None
     limit: int | None = None
     seed: int | None = None
+    shots: int | None = None
+    judge: Judge | None = None
     repeats: int = 1
     max_tokens: int | None = None
     temperature: float | None = None
@@ -140,6 +143,10 @@ def read_settings(config: pytest.Config) -> Settings:
         registry=registry,
         limit=number("gptoss_limit", _whole(1), "a whole number, 1 or more") or chosen.limit,
         seed=seed,
+        shots=number("gptoss_shots", _whole(0), "a whole number, 0 or more"),
+        judge=_judge(
+            text("gptoss_judge"), text("gptoss_judge_model"), text("gptoss_judge_key_env")
+        ),
         repeats=number("gptoss_repeats", _whole(1), "a whole number, 1 or more") or 1,
         max_tokens=number("gptoss_max_tokens", _whole(1), "a whole number, 1 or more"),
         temperature=number("gptoss_temperature", _not_negative, "a number, 0 or more"),
@@ -162,6 +169,19 @@ def read_settings(config: pytest.Config) -> Settings:
             "state a model's efforts in a model registry of your own"
         )
     return Settings(**{**_fields(settings), "specs": specs})
+
+
+def _judge(url: str | None, model: str | None, key_env: str | None) -> Judge | None:
+    if url is None and model is None:
+        return None
+    if url is None or model is None:
+        raise UsageError(
+            "a judge needs its server and its name: give both --gptoss-judge URL and "
+            "--gptoss-judge-model NAME"
+        )
+    judge = Judge(url=url, model=model, key_env=key_env or "OPENAI_API_KEY")
+    judge.check()
+    return judge
 
 
 def _fields(settings: Settings) -> dict[str, Any]:

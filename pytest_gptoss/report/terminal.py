@@ -99,7 +99,24 @@ def _block(groups: Sequence[Mapping[str, Any]]) -> list[Text]:
         for (heading, _), width, text in zip(_COLUMNS, widths, row, strict=True):
             line.append(f"  {text:>{width}}", style="bold" if heading == "accuracy" else "")
         lines += [line, _what_became(group)]
+        if group.get("aggregates"):
+            lines.append(_aggregates(group["aggregates"]))
+        lines += [
+            Text(f"    warning: {warning['text']}", style="yellow")
+            for warning in group.get("warnings", ())
+        ]
     return lines
+
+
+def _aggregates(figures: Mapping[str, Mapping[str, Any]]) -> Text:
+    """The benchmark's own further figures, such as its categories."""
+    from rich.text import Text
+
+    parts = []
+    for name, figure in figures.items():
+        over = f" over {figure['strata']:,} strata" if "strata" in figure else ""
+        parts.append(f"{name} {percent(figure['accuracy'])}{over}")
+    return Text("    " + "  ".join(parts))
 
 
 def _what_became(group: Mapping[str, Any]) -> Text:
@@ -142,7 +159,19 @@ def _heading(label: str, summary: Mapping[str, Any]) -> Text:
         parts.append(f"{settings['repeats']} repeats")
     if settings["limit"]:
         parts.append(f"sample of {settings['limit']:,} per benchmark")
+    if settings.get("shots"):
+        parts.append(_shots(settings))
     return Text(label, style="bold").append(f"  {' · '.join(parts)}", style="not bold dim")
+
+
+def _shots(settings: Mapping[str, Any]) -> str:
+    """How many examples were shown, and to which benchmarks none."""
+    benchmarks = settings["benchmarks"]
+    without = [
+        name for name, facts in benchmarks.items() if not (facts["shots"] or {}).get("count")
+    ]
+    none = f" (none: {', '.join(without)})" if without else ""
+    return f"{settings['shots']} examples before each question{none}"
 
 
 def _incomplete(summary: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_gptoss.benchmark import ScoredItem
 from pytest_gptoss.records import Outcome
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def summarise(group: Group) -> dict[str, Any]:
         "tokens_per_s": tally.completion_tokens / wall_s if known and wall_s else None,
         "latency_s": percentiles(tally),
         "strata": _strata(group),
+        "aggregates": _aggregates(group),
         "items_hash": _items_hash(group),
         "peak_memory_bytes": None,
         "energy_j": None,
@@ -207,6 +209,23 @@ def _strata(group: Group) -> dict[str, dict[str, float]] | None:
         stratum: {"n": len(scores), "accuracy": sum(scores) / len(scores)}
         for stratum, scores in sorted(sums.items())
     }
+
+
+def _aggregates(group: Group) -> dict[str, Any] | None:
+    """The figures that the benchmark declares beside its accuracy."""
+    if group.benchmark.aggregate is None:
+        return None
+    scored = [
+        ScoredItem(
+            stratum=None if group.strata is None else group.strata[ticket.row],
+            score=mean,
+            table=group.table,
+            position=ticket.row,
+        )
+        for ticket in group.tickets
+        if (mean := _mean_score(ticket.results)) is not None
+    ]
+    return dict(group.benchmark.aggregate(scored)) if scored else None
 
 
 def _items_hash(group: Group) -> str:

@@ -57,6 +57,7 @@ def settings_record(
             "version": benchmark.version,
             "data": benchmark.describe_rows(),
             "rows": len(group.table),
+            "shots": None if benchmark.shots is None else benchmark.shots.describe(),
             "scorer": benchmark.scorer.name,
             "scorer_version": benchmark.scorer.version,
         }

@@ -5,11 +5,23 @@ Scorers read only the final text of a whole, well-formed completion; the last st
 the first; no answer found is `no_answer`, never a guess; and they never raise on any text.
 """
 
+from pytest_gptoss.scorers.aggregates import balanced, by_category
 from pytest_gptoss.scorers.choice import choice
 from pytest_gptoss.scorers.finqa import finqa
+from pytest_gptoss.scorers.judge import judge
 from pytest_gptoss.scorers.label import label
 from pytest_gptoss.scorers.legalbench import legalbench
 from pytest_gptoss.scorers.number import number
 from pytest_gptoss.scorers.rouge import rouge
 
-__all__ = ["choice", "finqa", "label", "legalbench", "number", "rouge"]
+__all__ = [
+    "balanced",
+    "by_category",
+    "choice",
+    "finqa",
+    "judge",
+    "label",
+    "legalbench",
+    "number",
+    "rouge",
+]

@@ -1,0 +1,111 @@
+"""Figures of a whole group beside its accuracy: means over subjects, categories, balanced accuracy.
+
+Each is made in a declaration (``Benchmark(aggregate=scorers.by_category(...))``) and called once,
+with every item's mean score; errors of the infrastructure are left out before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from pytest_gptoss.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pytest_gptoss.benchmark import Row, ScoredItem
+
+__all__ = ["Balanced", "ByCategory", "balanced", "by_category"]
+
+
+@dataclass(frozen=True)
+class ByCategory:
+    """The accuracy of each category of strata, and the plain mean over the strata.
+
+    Args:
+        categories: The strata of each category.
+    """
+
+    categories: Mapping[str, tuple[str, ...]]
+
+    def __call__(self, items: Sequence[ScoredItem]) -> dict[str, dict[str, Any]]:
+        """A category's accuracy is over its items, as in MMLU's own evaluation."""
+        by_stratum = _by_stratum(items)
+        figures = {}
+        for name, strata in self.categories.items():
+            scores = [item.score for stratum in strata for item in by_stratum.get(stratum, ())]
+            if scores:
+                figures[name] = {"accuracy": fmean(scores), "n": len(scores)}
+        figures["macro average"] = {
+            "accuracy": fmean(fmean(i.score for i in group) for group in by_stratum.values()),
+            "n": len(items),
+            "strata": len(by_stratum),
+        }
+        return figures
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """Balanced accuracy of each stratum: the mean of the accuracies on each gold label's items.
+
+    Args:
+        label: The gold label of a row, or ``None`` where the stratum is evaluated by another rule;
+            its plain mean score then stands for it.
+    """
+
+    label: Callable[[Row], str | None]
+
+    def __call__(self, items: Sequence[ScoredItem]) -> dict[str, dict[str, Any]]:
+        """The mean over the strata, with each stratum's own."""
+        each = {name: self._of(group) for name, group in _by_stratum(items).items()}
+        return {
+            "mean balanced accuracy": {
+                "accuracy": fmean(each.values()),
+                "n": len(items),
+                "strata": len(each),
+                "each": each,
+            }
+        }
+
+    def _of(self, items: Sequence[ScoredItem]) -> float:
+        by_label: dict[str | None, list[float]] = {}
+        for item in items:
+            by_label.setdefault(self.label(item.row), []).append(item.score)
+        return fmean(fmean(scores) for scores in by_label.values())
+
+
+def by_category(categories: Mapping[str, Sequence[str]]) -> ByCategory:
+    """Accuracy per category of strata, and the macro average over the strata.
+
+    Args:
+        categories: The strata of each category; a stratum belongs to one.
+
+    Raises:
+        UsageError: A stratum is in two categories.
+    """
+    named = [stratum for strata in categories.values() for stratum in strata]
+    if twice := next((stratum for stratum in named if named.count(stratum) > 1), None):
+        raise UsageError(f"{twice!r} is named twice among the categories; name each stratum once")
+    return ByCategory({name: tuple(strata) for name, strata in categories.items()})
+
+
+def balanced(label: str | Callable[[Row], str | None]) -> Balanced:
+    """Balanced accuracy per stratum and its mean, as LegalBench and others report it.
+
+    Args:
+        label: The column of the gold label, or a function of the row that returns it, or ``None``
+            for a row whose stratum is evaluated by another rule.
+    """
+    if isinstance(label, str):
+        column = label
+        return Balanced(lambda row: str(row[column]))
+    return Balanced(label)
+
+
+def _by_stratum(items: Sequence[ScoredItem]) -> dict[str, list[ScoredItem]]:
+    groups: dict[str, list[ScoredItem]] = {}
+    for item in items:
+        groups.setdefault(item.stratum or "", []).append(item)
+    return dict(sorted(groups.items()))
