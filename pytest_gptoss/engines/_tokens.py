@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.errors import EngineError
 from pytest_gptoss.records import Completion
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_gptoss.engines.base import Request
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.prompts import Renderer
 
-__all__ = ["complete", "one_line", "prompt_of", "room_for", "seed_of", "stopped_text"]
+__all__ = ["complete", "one_line", "prompt_of", "room_for", "seed_of", "stopped_text", "unwarned"]
 
 
 def prompt_of(renderer: Renderer, spec: ModelSpec, request: Request) -> list[int]:
@@ -97,3 +99,23 @@ def seed_of(request: Request, seed: int) -> int:
         return request.sampling.seed
     place = f"{seed}/{request.benchmark}/{request.item_id}/{request.row}/{request.repeat}"
     return zlib.crc32(place.encode())
+
+
+@contextlib.contextmanager
+def unwarned() -> Iterator[None]:
+    """Ignore warnings while a library is imported and started.
+
+    They are about the library's own code, and where a user has turned warnings into errors each
+    would break the import. Not `warnings.catch_warnings`: this runs in a thread, and that would
+    put filters back which the main thread has exchanged meanwhile, as pytest does for every test.
+    """
+    before = list(warnings.filters)
+    warnings.simplefilter("ignore")
+    filters: Any = warnings.filters
+    added = filters[0]
+    try:
+        yield
+    finally:
+        if added not in before:
+            with contextlib.suppress(ValueError):
+                filters.remove(added)

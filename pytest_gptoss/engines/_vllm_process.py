@@ -199,6 +199,7 @@ def import_vllm() -> tuple[Any, Any]:
         UsageError: It is missing, or its libraries do not match.
     """
     try:
+        import vllm  # noqa: F401  (the package itself first: what is missing is told by its name)
         from vllm.engine.arg_utils import AsyncEngineArgs
         from vllm.platforms import current_platform
     except ModuleNotFoundError as error:

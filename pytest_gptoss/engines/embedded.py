@@ -24,6 +24,7 @@ from pytest_gptoss.engines._tokens import (
     room_for,
     seed_of,
     stopped_text,
+    unwarned,
 )
 from pytest_gptoss.errors import EngineError, GptossError, UsageError
 from pytest_gptoss.prompts import renderer_for
@@ -86,7 +87,7 @@ class EmbeddedEngine:
 
     def _load(self) -> None:
         arguments = self._options.arguments
-        with loading.quiet():
+        with unwarned(), loading.quiet():
             loading.import_packages()
             renderer = renderer_for(self.spec)
             loaded = loading.load(self.spec, arguments.get("device"), arguments.get("dtype"))

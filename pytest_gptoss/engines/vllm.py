@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.engines import _vllm_process as process
-from pytest_gptoss.engines._tokens import complete, one_line, prompt_of, room_for, seed_of
+from pytest_gptoss.engines._tokens import complete, one_line, prompt_of, room_for, seed_of, unwarned
 from pytest_gptoss.errors import EngineError, FatalEngineError, GptossError, UsageError
 from pytest_gptoss.models import gpu_memory
 from pytest_gptoss.prompts import renderer_for
@@ -89,7 +89,7 @@ class VllmEngine:
 
     def _start(self) -> None:
         self._log = process.Log()
-        with process.environment({**_QUIET, **self._log.variables}):
+        with unwarned(), process.environment({**_QUIET, **self._log.variables}):
             platform, arguments_type = process.import_vllm()
             renderer = renderer_for(self.spec)
             arguments = self._engine_arguments(platform, arguments_type, renderer)
@@ -192,14 +192,13 @@ class VllmEngine:
             raise EngineError(_CLOSED)
         tokens = prompt_of(renderer, self.spec, request)
         room = room_for(request, len(tokens), self._max_model_len)
-        params = self._sampling_params(request, room, renderer)
         task = asyncio.current_task()
         assert task is not None
         self._submitted += 1
         self._waiting.add(task)
         submitted = time.monotonic()
         try:
-            output = await self._final(engine, tokens, params, str(self._submitted))
+            output = await self._final(engine, tokens, request, room)
         except asyncio.CancelledError:
             if not self._closing:
                 raise  # vLLM has aborted the request
@@ -221,12 +220,18 @@ class VllmEngine:
         _set_timings(completion, output.metrics, submitted)
         return completion
 
-    async def _final(self, engine: Any, tokens: list[int], params: Any, name: str) -> Any:
+    async def _final(
+        self, engine: Any, tokens: list[int], request: Request, max_tokens: int
+    ) -> Any:
+        from vllm.inputs import tokens_input
         from vllm.v1.engine.exceptions import EngineDeadError
 
         output = None
+        name = str(self._submitted)
         try:
-            async for one in engine.generate({"prompt_token_ids": tokens}, params, name):
+            params = self._sampling_params(request, max_tokens)
+            # Tokens as vLLM has them after its own rendering, so that it renders nothing.
+            async for one in engine.generate(tokens_input(tokens), params, name):
                 output = one
         except EngineDeadError as error:
             raise FatalEngineError(await self._death()) from error
@@ -244,11 +249,12 @@ class VllmEngine:
         cause = "; ".join(word for word in words if word) or "it gave no reason"
         return f"vLLM has died while it ran {self.spec.name}: {cause}"
 
-    def _sampling_params(self, request: Request, max_tokens: int, renderer: Renderer) -> Any:
+    def _sampling_params(self, request: Request, max_tokens: int) -> Any:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        sampling = request.sampling
+        sampling, renderer = request.sampling, self._renderer
+        assert renderer is not None
         # Only where all text is final text may vLLM itself stop at a string.
         stop = list(sampling.stop) if self._stops_at_strings(renderer) else []
         greedy = sampling.temperature == 0

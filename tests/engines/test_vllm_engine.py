@@ -1,0 +1,404 @@
+"""The vLLM engine, with vLLM itself on a tiny gpt-oss checkpoint.
+
+Starting vLLM takes most of a minute on a CPU: one engine serves all tests but those about its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import random
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_gptoss.engines import EngineOptions, Request
+from pytest_gptoss.engines._vllm_process import tensor_parallel_size
+from pytest_gptoss.engines.vllm import VllmEngine
+from pytest_gptoss.errors import EngineError, UsageError
+from pytest_gptoss.models import resolve
+from pytest_gptoss.records import Completion, Message, Sampling
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.vllm
+
+CONTEXT = 2048
+GB = 10**9
+
+
+@pytest.fixture
+def engine(vllm_engine: VllmEngine, token_format: Any) -> Iterator[VllmEngine]:
+    """The shared engine, with prompts and answers that are tokens."""
+    renderer = vllm_engine._renderer
+    vllm_engine._renderer = token_format()
+    yield vllm_engine
+    vllm_engine._renderer = renderer
+
+
+def prompts(count: int, seed: int = 0) -> list[list[int]]:
+    rng = random.Random(seed)
+    return [[rng.randrange(8, 500) for _ in range(rng.randint(3, 200))] for _ in range(count)]
+
+
+def ask_all(loop_thread: Any, engine: Any, requests: list[Request]) -> list[Completion]:
+    async def all_at_once() -> list[Completion]:
+        return await asyncio.gather(*map(engine.generate, requests))
+
+    answers: list[Completion] = loop_thread.run(all_at_once())
+    return answers
+
+
+def test_it_answers_conversations_from_a_thread_of_its_own(
+    vllm_engine: VllmEngine, loop_thread: Any
+) -> None:
+    assert threading.current_thread() is threading.main_thread()
+    requests = [
+        Request(
+            (Message("user", f"What is {n} + 4?"),), Sampling(max_tokens=12), instructions="Add."
+        )
+        for n in range(30)
+    ]
+    answers = ask_all(loop_thread, vllm_engine, requests)
+    long = replace(requests[0], messages=(Message("user", "Tom has 12 apples. " * 60),))
+    ask_all(loop_thread, vllm_engine, [long])
+    again = ask_all(loop_thread, vllm_engine, [long] * 3)
+    for answer in answers:
+        assert answer.finish_reason in ("stop", "length")
+        assert 1 <= answer.completion_tokens <= 12
+        assert 0 <= answer.queue_s <= answer.ttft_s <= answer.latency_s < 60
+        assert answer.error is None
+    assert all(answer.cached_tokens > 0 for answer in again), "the prefix cache was not used"
+
+    facts = vllm_engine.facts()
+    json.dumps(facts)
+    assert facts["engine"] == "vllm"
+    assert facts["version"]
+    assert facts["max_model_len"] == CONTEXT
+    assert facts["tensor_parallel_size"] == 1
+    assert facts["max_num_seqs"] == 64
+    assert facts["arguments"]["max_num_seqs"] == 64
+    assert facts["prompt_format"]["format"] == "chat-template"
+    assert vllm_engine.concurrency >= 1000
+
+
+def test_an_answer_ends_where_the_context_does(
+    engine: VllmEngine, loop_thread: Any, token_format: Any
+) -> None:
+    question = [20] * (CONTEXT - 3)
+    full, capped = ask_all(
+        loop_thread,
+        engine,
+        [token_format.ask(question), token_format.ask(question, max_tokens=2)],
+    )
+    assert full.completion_tokens is not None
+    assert full.completion_tokens <= 3
+    assert full.prompt_tokens == CONTEXT - 3
+    assert capped.completion_tokens == 2
+    assert capped.finish_reason == "length"
+    with pytest.raises(EngineError, match=f"{CONTEXT + 5} tokens.*context of {CONTEXT}"):
+        ask_all(loop_thread, engine, [token_format.ask([20] * (CONTEXT + 5))])
+
+
+def test_a_request_that_vllm_rejects_is_an_error_of_its_own(
+    engine: VllmEngine, loop_thread: Any, token_format: Any
+) -> None:
+    with pytest.raises(EngineError, match=r"vLLM failed on the request: .*top_p"):
+        ask_all(loop_thread, engine, [token_format.ask([9], temperature=1.0, top_p=7.0)])
+    assert ask_all(loop_thread, engine, [token_format.ask([9], max_tokens=3)])[0].final
+
+
+def test_seeds_decide_what_is_drawn(
+    engine: VllmEngine, loop_thread: Any, token_format: Any
+) -> None:
+    question = prompts(1)[0][:20]
+
+    def drawn(seed: int | None) -> Request:
+        request: Request = token_format.ask(question, temperature=1.0, max_tokens=10, seed=seed)
+        return request
+
+    requests = [drawn(seed) for seed in range(4)]
+    first = [answer.final for answer in ask_all(loop_thread, engine, requests)]
+    again = [answer.final for answer in ask_all(loop_thread, engine, requests)]
+    assert first == again
+    assert len(set(first)) == 4
+
+    unseeded = [replace(drawn(None), repeat=repeat) for repeat in range(3)]
+    answers = [answer.final for answer in ask_all(loop_thread, engine, unseeded)]
+    assert len(set(answers)) == 3, "repeats of an item are copies of each other"
+
+
+def test_stop_strings_end_the_final_text(
+    engine: VllmEngine, loop_thread: Any, token_format: Any
+) -> None:
+    question = prompts(1, seed=3)[0]
+    whole = ask_all(loop_thread, engine, [token_format.ask(question, max_tokens=40)])[0]
+    stop = f" {whole.final.split()[3]} "
+    cut = ask_all(loop_thread, engine, [token_format.ask(question, max_tokens=40, stop=(stop,))])[0]
+    assert cut.final == whole.final.partition(stop)[0]
+    assert cut.finish_reason == "stop"
+
+
+def test_a_cancelled_request_is_aborted(
+    engine: VllmEngine, loop_thread: Any, token_format: Any
+) -> None:
+    async def cancel() -> int:
+        asks = [token_format.ask([9 + n] * 20, max_tokens=1900) for n in range(8)]
+        tasks = [asyncio.create_task(engine.generate(ask)) for ask in asks]
+        await asyncio.sleep(0.3)
+        running: int = engine._engine.get_num_unfinished_requests()
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert any(isinstance(result, asyncio.CancelledError) for result in results)
+        assert engine._engine.get_num_unfinished_requests() == 0
+        return running
+
+    assert loop_thread.run(cancel(), 60) > 0
+    assert ask_all(loop_thread, engine, [token_format.ask([9], max_tokens=3)])[0].final
+
+
+def test_greedy_answers_are_those_of_the_embedded_engine(
+    engine: VllmEngine, tiny: Path, loop_thread: Any, token_format: Any
+) -> None:
+    """Two implementations of one model agree on what comes next.
+
+    Both compute in bf16 here, in another order of operations: where two tokens are nearly equally
+    likely the choice is rounding, and what follows another token is another text. So the first
+    token is what is compared.
+    """
+    from pytest_gptoss.engines.embedded import EmbeddedEngine
+
+    other = EmbeddedEngine(resolve(str(tiny)), EngineOptions(arguments={"dtype": "bfloat16"}))
+    loop_thread.run(other.open())
+    other._renderer = token_format()
+    requests = [token_format.ask(question, max_tokens=6) for question in prompts(100)]
+    ours, theirs = (
+        [answer.final.split() for answer in ask_all(loop_thread, who, requests)]
+        for who in (engine, other)
+    )
+    loop_thread.run(other.close())
+    agreeing = sum(a[0] == b[0] for a, b in zip(ours, theirs, strict=True))
+    assert agreeing >= 80
+
+
+OFFLINE = """
+import json, sys
+from vllm import LLM, SamplingParams
+
+if __name__ == "__main__":
+    folder, questions = sys.argv[1], json.load(open(sys.argv[2]))
+    model = LLM(folder, dtype="bfloat16", enforce_eager=True, max_num_seqs=64, seed=0,
+                skip_tokenizer_init=True, use_tqdm_on_load=False)
+    answers = model.generate(
+        [{"prompt_token_ids": q} for q in questions],
+        SamplingParams(temperature=0, max_tokens=16, detokenize=False),
+        use_tqdm=False,
+    )
+    json.dump([list(a.outputs[0].token_ids) for a in answers], open(sys.argv[3], "w"))
+"""
+
+
+@pytest.mark.slow
+def test_greedy_answers_are_those_of_vllms_own_offline_call(
+    engine: VllmEngine, tiny: Path, loop_thread: Any, token_format: Any, tmp_path: Path
+) -> None:
+    """The same tokens as `LLM.generate`, but for what rounding decides.
+
+    In bf16 a row's sums depend on the rows that are computed with it, and those depend on when
+    each request arrived; a difference is followed by other differences in that answer alone.
+    """
+    questions = prompts(60)
+    (tmp_path / "offline.py").write_text(OFFLINE)
+    (tmp_path / "questions.json").write_text(json.dumps(questions))
+    environment = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_LOGGING_LEVEL": "ERROR"}
+    run(
+        [tmp_path / "offline.py", tiny, tmp_path / "questions.json", tmp_path / "answers.json"],
+        environment,
+    )
+    offline = json.loads((tmp_path / "answers.json").read_text())
+    requests = [token_format.ask(question, max_tokens=16) for question in questions]
+    answers = ask_all(loop_thread, engine, requests)
+    ours = [[int(word) for word in answer.final.split()] for answer in answers]
+    assert sum(a == b for a, b in zip(ours, offline, strict=True)) >= 54
+    assert sum(a[0] == b[0] for a, b in zip(ours, offline, strict=True)) >= 58
+
+
+LIFE = """
+import asyncio, json, os, signal, sys, threading, time
+import psutil
+from pytest_gptoss.engines import EngineOptions, Request
+from pytest_gptoss.engines.vllm import VllmEngine
+from pytest_gptoss.models import resolve
+from pytest_gptoss.records import Message, Sampling
+
+
+def ask(n, tokens):
+    return Request((Message("user", f"Count to {n}."),), Sampling(max_tokens=tokens, temperature=1))
+
+
+def family():
+    everything = psutil.Process().children(recursive=True)
+    return [p for p in everything if "resource_tracker" not in " ".join(p.cmdline())]
+
+
+def main():
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    run = lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(300)
+    engine = VllmEngine(resolve(sys.argv[1]), EngineOptions(arguments={"max_num_seqs": 4}))
+    result = {}
+
+    async def interrupted(end):
+        tasks = [asyncio.create_task(engine.generate(ask(n, 1500))) for n in range(64)]
+        await asyncio.sleep(0.5)
+        begin = time.monotonic()
+        await end()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        errors = [r for r in results if isinstance(r, Exception)]
+        kinds = sorted({type(e).__name__ for e in errors})
+        return {"kinds": kinds, "errors": len(errors), "text": str(errors[-1]),
+                "seconds": time.monotonic() - begin}
+
+    async def kill():
+        os.kill(engine._cores[0].pid, signal.SIGKILL)
+
+    run(engine.open())
+    members = family()
+    result["members"] = len(members)
+    result["killed"] = run(interrupted(kill))
+    try:
+        run(engine.generate(ask(1, 5)))
+    except Exception as error:
+        result["afterwards"] = type(error).__name__
+    run(engine.close())
+    result["left_after_death"] = sum(p.is_running() for p in members)
+
+    run(engine.open())
+    result["answer"] = run(engine.generate(ask(1, 5))).completion_tokens
+    members = family()
+    result["closed"] = run(interrupted(engine.close))
+    result["left_after_close"] = sum(p.is_running() for p in members)
+
+    async def given_up():
+        opening = asyncio.create_task(engine.open())
+        while not family():
+            await asyncio.sleep(0.05)
+        begin = time.monotonic()
+        await engine.close()
+        try:
+            await opening
+        except Exception as error:
+            return type(error).__name__, time.monotonic() - begin
+
+    result["given_up"] = run(given_up())
+    result["left_after_giving_up"] = len(family())
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    json.dump(result, open(sys.argv[2], "w"))
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.slow
+def test_its_death_is_told_its_end_is_complete_and_it_can_begin_again(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """In a process of its own, as what is printed when an interpreter ends belongs to it."""
+    (tmp_path / "life.py").write_text(LIFE)
+    printed = run([tmp_path / "life.py", tiny, tmp_path / "result.json"], {})
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["members"] >= 1
+    assert result["killed"]["kinds"] == ["FatalEngineError"]
+    assert result["killed"]["errors"] >= 50
+    assert result["killed"]["seconds"] < 30
+    assert "ended by SIGKILL" in result["killed"]["text"]
+    assert result["afterwards"] == "FatalEngineError"
+    assert result["left_after_death"] == 0
+    assert 1 <= result["answer"] <= 5
+    assert result["closed"]["kinds"] == ["EngineError"]
+    assert "closed" in result["closed"]["text"]
+    assert result["left_after_close"] == 0
+    assert result["given_up"][0] == "EngineError"
+    assert result["given_up"][1] < 30
+    assert result["left_after_giving_up"] == 0
+    assert printed == ""
+
+
+def run(command: list[Any], environment: dict[str, str]) -> str:
+    """Run a Python script without this session's configuration; return all that it printed."""
+    import os
+
+    root = str(Path(__file__).parents[2])
+    finished = subprocess.run(
+        [sys.executable, *map(str, command)],
+        env=os.environ | {"PYTHONPATH": root} | environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    printed = finished.stdout + finished.stderr
+    assert finished.returncode == 0, printed[-4000:]
+    return printed
+
+
+def test_unknown_arguments_are_refused_with_the_nearest(tiny: Path, loop_thread: Any) -> None:
+    if importlib.util.find_spec("vllm") is None:
+        pytest.skip("vllm is not installed")
+
+    def refusal(**arguments: Any) -> str:
+        engine = VllmEngine(resolve(str(tiny)), EngineOptions(arguments=arguments))
+        with pytest.raises(UsageError) as caught:
+            loop_thread.run(engine.open())
+        loop_thread.run(engine.close())
+        return str(caught.value)
+
+    assert "'max_model_length'; did you mean 'max_model_len'?" in refusal(max_model_length=5)
+    assert "'model' is set by --model" in refusal(model="other")
+    assert "max_model_len" in refusal(max_model_len=-7)
+
+
+def test_unpacking_mxfp4_is_refused(loop_thread: Any, tiny: Path) -> None:
+    spec = resolve("gpt-oss-20b@bf16")
+    engine = VllmEngine(spec, EngineOptions())
+    with pytest.raises(UsageError, match="cannot unpack them; leave @bf16 out"):
+        engine._refuse_unpacking({})
+
+
+def test_a_missing_vllm_is_told_with_the_remedy(
+    tiny: Path, loop_thread: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    engine = VllmEngine(resolve(str(tiny)), EngineOptions())
+    with pytest.raises(UsageError, match=r"pip install 'pytest-gptoss\[vllm\]'"):
+        loop_thread.run(engine.open())
+    loop_thread.run(engine.close())
+
+
+@pytest.mark.parametrize(
+    ("model", "memory", "size"),
+    [
+        ("gpt-oss-20b", [], 1),
+        ("gpt-oss-120b", [85 * GB], 1),
+        ("gpt-oss-20b", [25 * GB] * 2, 1),
+        ("gpt-oss-120b", [48 * GB] * 4, 2),
+        ("qwen3-235b", [150 * GB] * 8, 4),
+        ("qwen3-235b", [85 * GB] * 8, 8),
+        ("qwen3-235b", [85 * GB] * 3, 2),
+    ],
+)
+def test_gpus_per_replica(model: str, memory: list[int], size: int) -> None:
+    assert tensor_parallel_size(resolve(model), memory) == size
