@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss import stats
 from pytest_gptoss.gates.settings import changes
-from pytest_gptoss.gates.wording import graded_sentence
+from pytest_gptoss.gates.wording import graded_sentence, no_flips
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -157,6 +157,7 @@ def judge(
             "changed_items": pairs.changed,
             "errors": candidate.errors,
         },
+        "flips": no_flips(),
         "sentence": None,
     }
     fields["refused"] = _refusal(candidate, pairs, [str(change) for change in forbidding])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_gptoss.errors import UsageError
+from pytest_gptoss.gates.wording import no_flips
 from pytest_gptoss.stats.wording import points
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ def _fields(
             "changed_items": 0,
             "errors": candidate.errors,
         },
+        "flips": no_flips(),
         "sentence": None,
     }
 

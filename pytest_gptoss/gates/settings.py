@@ -14,7 +14,7 @@ __all__ = ["Change", "Conditions", "changes", "conditions"]
 Flat = dict[str, Any]
 
 # The rows are the same rows wherever they are read from, and their number follows from the pin.
-_NOT_MEASURED = ("data.source", "rows")
+_NOT_MEASURED = ("source", "rows")
 
 # What of a prompt's format decides which text the model reads.
 _SHAPE = ("format", "conversation_date", "template_sha256", "instructions", "options")
@@ -66,8 +66,12 @@ def conditions(settings: Mapping[str, Any], model: str, benchmark: str) -> Condi
     measured: Flat = {
         key: value
         for key, value in _flatten(settings["benchmarks"][benchmark]).items()
-        if key not in _NOT_MEASURED
+        if key.rpartition(".")[2] not in _NOT_MEASURED
     }
+    if not measured.get("shots.count"):
+        # Where examples would have come from measures nothing.
+        measured = {k: v for k, v in measured.items() if not k.startswith("shots.")}
+        measured["shots.count"] = 0
     measured["profile"] = settings.get("profile")
     measured["effort"] = of_model.get("effort")
     package = None

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.stats.wording import neither, points, rate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-__all__ = ["block", "graded_sentence", "headline", "power_line", "settings_line"]
+__all__ = ["block", "graded_sentence", "headline", "no_flips", "power_line", "settings_line"]
 
 _CHANGES_SHOWN = 8
-_FLIPS_SHOWN = 5
 
 
 def graded_sentence(
@@ -75,7 +75,7 @@ def headline(gate: Mapping[str, Any]) -> str:
     return text
 
 
-def block(gate: Mapping[str, Any], flips: Mapping[str, Sequence[str]] | None = None) -> list[str]:
+def block(gate: Mapping[str, Any]) -> list[str]:
     """A gate as a readable block: the verdict, what it rests on, what changed, what flipped."""
     if gate["verdict"] is None:
         return [f"not compared with {gate['baseline']}: {gate['refused']}", *settings_line(gate)]
@@ -93,10 +93,11 @@ def block(gate: Mapping[str, Any], flips: Mapping[str, Sequence[str]] | None = N
     )
     lines += settings_line(gate)
     for name, title in (("lost", "right → wrong"), ("won", "wrong → right")):
-        ids = (flips or {}).get(name, ())
-        if ids:
-            more = f"  (and {len(ids) - _FLIPS_SHOWN:,} more)" if len(ids) > _FLIPS_SHOWN else ""
-            lines.append(f"{title}: {' '.join(ids[:_FLIPS_SHOWN])}{more}")
+        flipped = gate["flips"][name]
+        if flipped["n"]:
+            left = flipped["n"] - len(flipped["first"])
+            more = f" (and {left:,} more in flips.json)" if left else ""
+            lines.append(f"{title}: {' '.join(map(quote, flipped['first']))}{more}")
     return lines
 
 
@@ -174,3 +175,8 @@ def _noise(gate: Mapping[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     return "unknown" if value is None else str(value)
+
+
+def no_flips() -> dict[str, dict[str, Any]]:
+    """What a gate says of flips where there are none."""
+    return {"lost": {"n": 0, "first": []}, "won": {"n": 0, "first": []}}

@@ -34,6 +34,9 @@ __all__ = ["Gates", "Result"]
 
 Key = tuple[str, str]
 
+# The others are in the run directory's flips.json.
+_FLIPS_SHOWN = 5
+
 
 @dataclass
 class Result:
@@ -191,32 +194,34 @@ class Gates:
         margin, alpha = (self.settings.margin_of(key[1]), self.settings.alpha_of(key[1]))
         if self._finder.published is not None:
             fields = judge_published(self._finder.published, measured, margin=margin, alpha=alpha)
-            flips = None
         else:
             held = self._find(group)
-            fields, flips = None, None
+            fields = None
             if held is not None:
                 fields, pairs = judge(held, measured, margin=margin, alpha=alpha)
                 if fields["refused"] is None:
-                    flips = self._note_flips(key, held, pairs.flips())
+                    fields["flips"] = self._note_flips(key, held, pairs.flips())
         if fields is None:
             return self._missing(group)
         self._fields[key] = fields
-        return self._result(fields, flips)
+        return self._result(fields)
 
     def _note_flips(
         self, key: Key, held: Measured, flips: tuple[list[str], list[str]]
-    ) -> dict[str, list[str]]:
+    ) -> dict[str, dict[str, Any]]:
         run = self._finder.run
         other = None if run is None else (run, (held.model, held.benchmark))
         lost, won = flips
         self._flips.append(Flips(key=key, against=held.origin, lost=lost, won=won, other=other))
         return {
-            "lost": [self.node_id(key, item_id) for item_id in lost],
-            "won": [self.node_id(key, item_id) for item_id in won],
+            name: {
+                "n": len(ids),
+                "first": [self.node_id(key, item_id) for item_id in ids[:_FLIPS_SHOWN]],
+            }
+            for name, ids in (("lost", lost), ("won", won))
         }
 
-    def _result(self, fields: dict[str, Any], flips: dict[str, list[str]] | None) -> Result:
+    def _result(self, fields: dict[str, Any]) -> Result:
         verdict = fields["verdict"]
         fails = verdict is None or verdict == "regressed"
         if self.settings.mode == "strict":
@@ -224,7 +229,7 @@ class Gates:
         named = ("verdict", "difference", "p_value", "n", "b", "c", "baseline", "method")
         return Result(
             verdict=verdict,
-            failure="\n".join(block(fields, flips)) if fails else None,
+            failure="\n".join(block(fields)) if fails else None,
             properties=[
                 (f"gptoss_{name}", fields[name]) for name in named if fields[name] is not None
             ],

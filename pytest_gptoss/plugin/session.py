@@ -99,9 +99,13 @@ def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
 
     mismatch = evaluation.gates.check()
     errors = [*evaluation.errors, *([mismatch] if mismatch else [])]
-    if errors:
-        raise pytest.UsageError("\n".join(dict.fromkeys(errors)))
-    keep_flips(evaluation, items)
+    try:
+        if errors:
+            raise pytest.UsageError("\n".join(dict.fromkeys(errors)))
+        keep_flips(evaluation, items)
+    except pytest.UsageError:
+        items.clear()  # pytest goes on to finish the collection: nothing may be generated
+        raise
     if len(evaluation.settings.specs) < 2:
         return
     order = {spec.label: place for place, spec in enumerate(evaluation.settings.specs)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.report.figures import count, interval, percent, rate, seconds
+from pytest_gptoss.report.gates import comparison_lines, gate_lines, pooled_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -67,6 +68,8 @@ def render(
             console.print(_heading(model, summary), soft_wrap=True)
             for line in _block(groups):
                 console.print(line, soft_wrap=True)
+    for line in (*pooled_lines(summary), *comparison_lines(summary.get("comparisons", ()))):
+        console.print(line, soft_wrap=True)
     if not summary["complete"]:
         console.print(_incomplete(summary), style="yellow", soft_wrap=True)
     text = out.getvalue().encode(encoding, "replace").decode(encoding)
@@ -98,7 +101,7 @@ def _block(groups: Sequence[Mapping[str, Any]]) -> list[Text]:
         line = Text(f"{name:<{first}}")
         for (heading, _), width, text in zip(_COLUMNS, widths, row, strict=True):
             line.append(f"  {text:>{width}}", style="bold" if heading == "accuracy" else "")
-        lines += [line, _what_became(group)]
+        lines += [line, _what_became(group), *gate_lines(group)]
         if group.get("aggregates"):
             lines.append(_aggregates(group["aggregates"]))
         lines += [
