@@ -19,8 +19,8 @@ __all__ = ["warnings_of"]
 LOST_RATE = 0.1
 """The share of answers that may be lost (cut off, not found, malformed) without a warning."""
 
-_LEAST_FOR_ZERO = 4
-"""From four items on, the 95 % interval (Wilson) of none right lies under one half."""
+_LEAST = 5
+"""Fewer answers say little: one that is right every other time misses five in a row once in 32."""
 
 
 def warnings_of(
@@ -96,7 +96,7 @@ def _truncated(rate: float, model: Mapping[str, Any]) -> str:
 
 
 def _zero(group: Mapping[str, Any], scored: int) -> tuple[str, str] | None:
-    if group["accuracy"] == 0 and scored >= _LEAST_FOR_ZERO:
+    if group["accuracy"] == 0 and scored >= _LEAST:
         return "zero", f"a score of exactly 0 over {scored:,} answers"
     return None
 
@@ -108,7 +108,7 @@ def _chance(group: Mapping[str, Any], scored: int) -> tuple[str, str] | None:
     the middle between chance and 1.
     """
     chance, bounds = group["chance"], group["interval"]
-    if chance is None or bounds is None or scored < _LEAST_FOR_ZERO:
+    if chance is None or bounds is None or scored < _LEAST:
         return None
     low, high = bounds
     if high < chance:
