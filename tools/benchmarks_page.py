@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_gptoss.benchmark import Benchmark
+from pytest_gptoss.prompts import Shots
+from pytest_gptoss.scorers.aggregates import Balanced, ByCategory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -57,8 +60,8 @@ HEAD = """\
 
 Every benchmark is one file in [`suites/`](../suites): the declaration and its test function. Rows
 come from the Hub at the named revision, or from a local mirror (`--gptoss-data DIR`) laid out
-`<owner>/<name>/<config>/<split>.jsonl`. Items are asked in one chat turn without examples (only
-LegalBench's published prompts hold some); the answer is read from the final text alone.
+`<owner>/<name>/<config>/<split>.jsonl`. Items are asked in one chat turn; the answer is read from
+the final text alone. How to write one of your own: [adding-a-benchmark.md](adding-a-benchmark.md).
 
 ## What is asked, and how it is scored
 
@@ -79,27 +82,65 @@ SCORERS = {
 }
 
 
+JUDGE = """\
+LegalQA asks for free text. With `--gptoss-judge URL --gptoss-judge-model NAME` (ini keys
+`gptoss_judge`, `gptoss_judge_model`; the key from the variable that `--gptoss-judge-key-env` names)
+another model, asked through that OpenAI-compatible server, grades each answer from 0 to 10 against
+the reference; the score is the grade divided by ten, and the judge's name is part of the scorer's
+version. Without a judge the score is ROUGE-L, which measures shared wording, not legal correctness.
+The two are never comparable.
+
+"""
+
+WARNINGS = """\
+## Warnings
+
+A group's figures come with a warning, in the terminal and under `warnings` in `summary.json`, where
+they are likelier to be a fault of the setup than of the model. Each names the likely cause and what
+to run next.
+
+| kind | when |
+|---|---|
+| `truncated`, `no_answer` | together over 10 % of the answers |
+| `malformed`, `timeout` | over 10 % |
+| `zero` | a score of exactly 0, from five answers on |
+| `chance` | the interval lies under chance; or it reaches chance and stays under the middle \
+between chance and 1, from five answers on |
+
+"""
+
+
 def declarations() -> Iterator[tuple[str, Benchmark, str]]:
     """File name, declaration and prompt of every suite, by file name."""
+    package = _load("suites", ROOT / "suites" / "__init__.py")
+    sys.modules.setdefault("suites", package)  # what a suite imports relatively
     for file in sorted((ROOT / "suites").glob("test_*.py")):
-        spec = importlib.util.spec_from_file_location(f"suites_page_{file.stem}", file)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        try:
-            # A dataclass looks its own module up by name.
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
-        except pytest.skip.Exception:
-            pass  # a suite that skips for want of its rows has declared itself before
-        finally:
-            del sys.modules[spec.name]
+        module = _load(f"suites.{file.stem}", file)
         names = vars(module)
         prompt = names.get("PROMPT") or names.get("INSTRUCTIONS") or ""
         for value in names.values():
-            # The demonstration's few items are no benchmark to compare models by.
-            if isinstance(value, Benchmark) and value.name != "demo":
+            # The demonstration's items are no benchmark to compare models by.
+            if isinstance(value, Benchmark) and not value.name.startswith("demo"):
                 yield file.name, value, prompt
+
+
+def _load(name: str, file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    held = sys.modules.get(name)
+    try:
+        # A dataclass looks its own module up by name.
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    except pytest.skip.Exception:
+        pass  # a suite that skips for want of its rows has declared itself before
+    finally:
+        del sys.modules[name]
+        if held is not None:
+            sys.modules[name] = held
+    return module
 
 
 def render() -> str:
@@ -111,8 +152,13 @@ def render() -> str:
     parts += [f"- `{name}`: {SCORERS[name]}.\n" for name in used if name in SCORERS]
     parts.append(
         "\nAn answer that cannot be found is `no_answer`, a refusal `refused`: both count as not "
-        "right, and both are counted on their own.\n\n## Rows and citations\n\n"
+        "right, and both are counted on their own.\n\n"
     )
+    parts.append(JUDGE)
+    parts.append(_beside([benchmark for _, benchmark, _ in found]))
+    parts.append(_examples([benchmark for _, benchmark, _ in found]))
+    parts.append(WARNINGS)
+    parts.append("## Rows and citations\n\n")
     parts += [_source(benchmark) for _, benchmark, _ in found]
     parts.append(
         "\n## Prompts\n\nThe user's message; for LegalBench the instructions beside it.\n\n"
@@ -150,6 +196,50 @@ def _source(benchmark: Benchmark) -> str:
         f"- **{benchmark.title or benchmark.name}**: `{place}`{named}."
         f"{prompt} {benchmark.citation or ''}.\n"
     )
+
+
+def _beside(benchmarks: list[Benchmark]) -> str:
+    """What is reported beside the accuracy."""
+    lines = ["## Figures beside the accuracy\n\n"]
+    for benchmark in benchmarks:
+        figures = benchmark.aggregate
+        if isinstance(figures, ByCategory):
+            names = [f"{name} ({len(strata)})" for name, strata in figures.categories.items()]
+            text = f"accuracy per category: {', '.join(names)}; the plain mean over the subjects"
+        elif isinstance(figures, Balanced):
+            text = (
+                "balanced accuracy of each task and its mean over the tasks; a task that is not "
+                "evaluated by labels enters with its mean score"
+            )
+        else:
+            continue
+        lines.append(f"- **{benchmark.title}**: {text}.\n")
+    lines.append(
+        "\nThey stand under `aggregates` in `summary.json`, the accuracy of each subject or task "
+        "under `strata`.\n\n"
+    )
+    return "".join(lines)
+
+
+def _examples(benchmarks: list[Benchmark]) -> str:
+    """What ``--gptoss-shots`` shows."""
+    lines = [
+        (
+            "## Examples before the question\n\n"
+            "None by default. `--gptoss-shots K` (ini key `gptoss_shots`) shows K worked examples "
+            "as earlier turns of the conversation, always the first of the split:\n\n"
+        )
+    ]
+    for benchmark in benchmarks:
+        if isinstance(benchmark.shots, Shots):
+            split = benchmark.shots.describe()["split"]
+            of = "of the question's own subject" if benchmark.shots.by else "the same for all"
+            lines.append(f"- **{benchmark.title}**: split `{split}`, {of}.\n")
+    lines.append(
+        "\nLegalBench's published prompts hold their own examples. The other benchmarks declare "
+        "none and are asked without; the summary says so.\n\n"
+    )
+    return "".join(lines)
 
 
 def _published(names: list[str]) -> str:

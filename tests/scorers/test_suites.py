@@ -2,13 +2,16 @@
 
 import importlib.util
 import os
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from pytest_gptoss.benchmark import Benchmark
+from pytest_gptoss.benchmark import Benchmark, ScoredItem
+from pytest_gptoss.errors import DataError
 from pytest_gptoss.records import Completion, Outcome
+from pytest_gptoss.scorers.judge import Judge, use_judge
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,6 +102,92 @@ def test_finqa_shows_its_table_as_markdown():
     lines = [line for line in prompt.splitlines() if line.startswith("| ")]
     assert len(lines) == len(table[0]["table"]) + (lines[1].strip("| -") == "")
     assert lines[1].replace(" ", "") == "|" + "---|" * len(table[0]["table"][0])
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        # Hendrycks' own counts of the test split, which other evaluations report too.
+        ("mmlu", {"STEM": 3018, "humanities": 4705, "social sciences": 3077, "other": 3242}),
+        ("ceval", {"STEM": 430, "social science": 275, "humanities": 257, "other": 384}),
+    ],
+)
+def test_every_subject_has_one_category(name, sizes):
+    benchmark, table = opened(name)
+    strata = benchmark.strata_of(table)
+    named = [s for subjects in benchmark.aggregate.categories.values() for s in subjects]
+    assert sorted(named) == sorted(set(strata))
+    counted = {
+        category: sum(stratum in subjects for stratum in strata)
+        for category, subjects in benchmark.aggregate.categories.items()
+    }
+    assert counted == sizes
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "count", "form"),
+    [("mmlu", 5, "Answer: [A-D]"), ("ceval", 5, "答案：[A-D]"), ("gsm8k", 8, r"Answer: \d+")],
+)
+def test_examples_are_answered_in_the_form_that_is_asked_for(name, count, form):
+    benchmark, table = opened(name)
+    shown = benchmark.with_shots(count)
+    for index in range(0, len(table), 97):
+        plain, item = benchmark.build(table[index]), shown.build(table[index])
+        assert len(item.messages) == 2 * count + 1
+        assert item.messages[-1].content == plain.prompt
+        assert item.content_hash != plain.content_hash
+        for question, answer in zip(item.messages[:-1:2], item.messages[1::2], strict=True):
+            assert (question.role, answer.role) == ("user", "assistant")
+            assert question.content != plain.prompt
+            assert question.content.splitlines()[0] == plain.prompt.splitlines()[0]
+            assert re.fullmatch(form, answer.content.splitlines()[-1])
+            assert "<<" not in answer.content
+            assert benchmark.scorer.stated(answer.content) if name != "gsm8k" else True
+
+
+@pytest.mark.realdata
+def test_too_many_examples_are_refused_with_the_number_there_is():
+    benchmark, _ = opened("mmlu")
+    with pytest.raises(DataError, match=r"--gptoss-shots 6 asks for more .* ask for 5 or fewer"):
+        benchmark.with_shots(6)
+
+
+@pytest.mark.realdata
+def test_legalbench_is_balanced_over_its_labels():
+    benchmark, table = opened("legalbench")
+    strata = benchmark.strata_of(table)
+    # A model that always says Yes: on a task with both labels it is right half of the time.
+    items = [
+        ScoredItem(strata[index], float(table[index]["answer"] == "Yes"), table, index)
+        for index in range(len(table))
+    ]
+    figure = benchmark.aggregate(items)["mean balanced accuracy"]
+    assert figure["strata"] == 129
+    both = [
+        task
+        for task in set(strata)
+        if {table[i]["answer"] for i in range(len(table)) if strata[i] == task} == {"Yes", "No"}
+    ]
+    assert len(both) > 40
+    assert all(figure["each"][task] == 0.5 for task in both)
+
+
+def test_legalqa_is_graded_by_the_judge_where_there_is_one(tmp_path, monkeypatch):
+    folder = tmp_path / "legalqa" / "legalqa" / "default"
+    folder.mkdir(parents=True)
+    (folder / "test.jsonl").write_text('{"question": "May I?", "answer": "You may."}\n')
+    monkeypatch.setenv("GPTOSS_DATA", str(tmp_path))
+    plain = load("suites/test_legalqa.py", "legalqa_under_test").legalqa
+    assert (plain.scorer.name, plain.scorer.graded) == ("rouge", True)
+    use_judge(Judge(url="http://127.0.0.1:9/v1", model="grader"))
+    try:
+        judged = load("suites/test_legalqa.py", "legalqa_under_test").legalqa
+    finally:
+        use_judge(None)
+    assert (judged.scorer.name, judged.scorer.version) == ("judge", "1, grader, rouge 1")
+    assert judged.build(judged.open()[0]).metadata == {"question": "May I?"}
 
 
 def test_legalqa_says_why_it_is_skipped(tmp_path, monkeypatch):
