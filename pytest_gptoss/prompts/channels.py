@@ -185,6 +185,7 @@ class _Reader:
             self.blame("the transcript ends inside a message header")
         last_is_open = self.state != "between" and not stopped
         final = "".join(self.final) if self.final is not None else ""
+        lost = self.fault is not None or (self.final is None and not self.reasoning)
         return Parsed(
             final=final,
             reasoning="\n\n".join(self.reasoning) if self.reasoning else None,
@@ -193,7 +194,7 @@ class _Reader:
             else f"The harmony transcript is malformed: {self.fault}.",
             complete=self.final is not None and self.final_ended and not last_is_open,
             reasoning_tokens=self.reasoning_tokens if counted else None,
-            raw=raw() if self.fault is not None else None,
+            raw=raw() if lost else None,
         )
 
 

@@ -154,8 +154,9 @@ def _heading(label: str, summary: Mapping[str, Any]) -> Text:
     else:
         parts.append(f"temperature {sampling['temperature']:g}")
         parts += [f"{key} {sampling[key]:g}" for key in ("top_p", "top_k") if sampling.get(key)]
-        if sampling.get("max_tokens"):
-            parts.append(f"at most {sampling['max_tokens']:,} tokens")
+        caps = [cap for cap in (sampling.get("max_tokens"), engine.get("max_model_len")) if cap]
+        if caps:
+            parts.append(f"at most {min(caps):,} tokens")
     if model["effort"]:
         parts.append(f"effort {model['effort']}")
     if settings["repeats"] > 1:

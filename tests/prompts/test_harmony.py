@@ -207,7 +207,8 @@ def test_what_is_well_formed_here_is_well_formed_to_the_package(o200k, pieces, e
 def test_any_tokens_are_read(o200k, tokens, reason):
     parsed = o200k.parse(tokens, finish_reason=reason)
     assert isinstance(parsed.final, str)
-    assert parsed.raw is None or parsed.malformed
+    # The transcript is kept where the channels do not hold all of it.
+    assert parsed.raw is None or parsed.malformed or not (parsed.final or parsed.reasoning)
 
 
 def test_a_long_completion_is_read_fast(o200k):
