@@ -10,26 +10,24 @@ import asyncio
 import threading
 import time
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from pytest_gptoss.engines.base import Request
-from pytest_gptoss.errors import FatalEngineError, GptossError, UsageError
-from pytest_gptoss.records import Completion, Message, Sampling
+from pytest_gptoss.errors import GptossError, UsageError
+from pytest_gptoss.records import Completion
+from pytest_gptoss.run.answering import Worker, failed, seeded, tasks
 from pytest_gptoss.run.grading import grade
 from pytest_gptoss.run.group import Group, Result, Ticket
 from pytest_gptoss.run.host import EngineHost
 from pytest_gptoss.run.journal import Journal, JournalRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from concurrent.futures import Future
 
     from pytest_gptoss.engines.base import Engine
     from pytest_gptoss.models import ModelSpec
-    from pytest_gptoss.records import Effort
+    from pytest_gptoss.records import Effort, Message, Sampling
 
 __all__ = ["Batch", "Scheduler"]
 
@@ -187,7 +185,7 @@ class Scheduler:
             requests = [
                 Request(
                     messages=messages,
-                    sampling=_seeded(sampling, self._seed, "", str(index), 0),
+                    sampling=seeded(sampling, self._seed, "", str(index), 0),
                     instructions=instructions,
                     effort=effort,
                 )
@@ -230,13 +228,15 @@ class Scheduler:
 
     async def _run_batch(self, batch: Batch) -> None:
         assert self._host is not None
-        work = _tasks(batch.groups)
+        work = tasks(batch.groups)
         try:
             async with self._host.using(batch.spec) as engine:
                 self._opened = True
                 self._tell()
                 count = sum(len(group.tickets) * group.repeats for group in batch.groups)
-                worker = _Worker(self, engine, work)
+                worker = Worker(
+                    engine, work, self._count, seed=self._seed, timeout_s=self._timeout_s
+                )
                 async with asyncio.TaskGroup() as workers:
                     for _ in range(min(engine.concurrency, count)):
                         workers.create_task(worker.run())
@@ -247,7 +247,7 @@ class Scheduler:
             # The engine never came up: everything that is left ends as an error, at once.
             self._opened = True
             for ticket, repeat in work:
-                await self._count(ticket, repeat, _failed(str(error)))
+                await self._count(ticket, repeat, failed(str(error)))
 
     async def _hold(self, batch: Batch) -> None:
         """Keep the engine for the tests that talk to it, unless somebody waits for another."""
@@ -303,101 +303,3 @@ class Scheduler:
     def _cancel(self) -> None:
         if self._main is not None:
             self._main.cancel()
-
-
-class _Worker:
-    """Takes one request after the other off the shared work until there is none left."""
-
-    def __init__(
-        self, scheduler: Scheduler, engine: Engine, work: Iterator[tuple[Ticket, int]]
-    ) -> None:
-        self._scheduler = scheduler
-        self._engine = engine
-        self._work = work
-        self._dead: str | None = None
-
-    async def run(self) -> None:
-        scheduler = self._scheduler
-        for ticket, repeat in self._work:
-            tally = ticket.group.tally
-            if tally.started is None:
-                tally.started = time.perf_counter()
-            await scheduler._count(ticket, repeat, await self._answer(ticket, repeat))
-
-    async def _answer(self, ticket: Ticket, repeat: int) -> Completion:
-        if self._dead is not None:
-            return _failed(self._dead)
-        started = time.perf_counter()
-        try:
-            item = ticket.build()
-            chat = _Chat(self._engine, ticket, repeat, self._scheduler._seed)
-            solve = ticket.group.benchmark.solver
-            timeout_s = self._scheduler._timeout_s
-            if timeout_s is None:
-                return await solve(item, chat)
-            async with asyncio.timeout(timeout_s):
-                return await solve(item, chat)
-        except TimeoutError:
-            return Completion(
-                finish_reason="timeout", latency_s=round(time.perf_counter() - started, 6)
-            )
-        except FatalEngineError as error:
-            self._dead = str(error)
-            return _failed(str(error))
-        except GptossError as error:
-            return _failed(str(error))
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # a solver's own fault: its item's, not the session's
-            name = ticket.group.benchmark.name
-            return _failed(f"the solver of {name} raised {type(error).__name__} ({error})")
-
-
-class _Chat:
-    """One chat turn of an item with its model."""
-
-    __slots__ = ("_engine", "_repeat", "_sampling", "_ticket")
-
-    def __init__(self, engine: Engine, ticket: Ticket, repeat: int, seed: int | None) -> None:
-        self._engine = engine
-        self._ticket = ticket
-        self._repeat = repeat
-        group = ticket.group
-        self._sampling = _seeded(group.sampling, seed, group.benchmark.name, ticket.item_id, repeat)
-
-    async def __call__(
-        self, messages: Sequence[Message], *, instructions: str | None = None
-    ) -> Completion:
-        ticket = self._ticket
-        request = Request(
-            messages=tuple(messages),
-            sampling=self._sampling,
-            instructions=instructions,
-            effort=ticket.group.spec.effort,
-            benchmark=ticket.group.benchmark.name,
-            item_id=ticket.item_id,
-            row=ticket.row,
-            repeat=self._repeat,
-        )
-        return await self._engine.generate(request)
-
-
-def _tasks(groups: Sequence[Group]) -> Iterator[tuple[Ticket, int]]:
-    for group in groups:
-        for ticket in group.tickets:
-            for repeat in range(group.repeats):
-                yield ticket, repeat
-
-
-def _failed(reason: str) -> Completion:
-    return Completion(finish_reason="error", error=reason)
-
-
-def _seeded(
-    sampling: Sampling, seed: int | None, benchmark: str, item_id: str, repeat: int
-) -> Sampling:
-    """Give each request a seed of its own, which does not depend on what else is asked."""
-    if seed is None:
-        return sampling
-    digest = blake2b(f"{seed}\0{benchmark}\0{item_id}\0{repeat}".encode(), digest_size=4).digest()
-    return msgspec.structs.replace(sampling, seed=int.from_bytes(digest, "big") & 0x7FFFFFFF)
