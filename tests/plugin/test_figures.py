@@ -61,7 +61,7 @@ def test_categories_and_the_macro_average(story: Story) -> None:
         "even ones": {"accuracy": 1.0, "n": 5},
         "macro average": {"accuracy": 0.8, "n": 10, "strata": 2},
     }
-    assert lines(result, "macro") == [
+    assert lines(result, "macro average") == [
         "odd ones 60.0 %  even ones 100.0 %  macro average 80.0 % over 2 strata"
     ]
 

@@ -35,7 +35,7 @@ def test_every_answer_is_graded(advice: Story) -> None:
     result.assert_outcomes(passed=6)
     assert len(server.bodies) == 6
     group = advice.summary()["groups"][0]
-    assert (group["accuracy"], group["correct"]) == (0.8, None)
+    assert (group["accuracy"], group["correct"]) == (pytest.approx(0.8), None)
     item = advice.items()[0]
     assert (item["score"], item["correct"], item["extracted"]) == (0.8, None, "grade 8")
     assert item["detail"]["judge"] == "grader"

@@ -90,8 +90,10 @@ def test_the_ini_key(shown: Story) -> None:
     [
         (
             "4",
-            "benchmark sums: --gptoss-shots 4 asks for more examples than there are for even; "
-            "ask for 3 or fewer",
+            (
+                "benchmark sums: --gptoss-shots 4 asks for more examples than there are for even; "
+                "ask for 3 or fewer"
+            ),
         ),
         ("-1", "--gptoss-shots takes a whole number, 0 or more, not '-1'"),
     ],

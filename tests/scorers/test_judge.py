@@ -1,11 +1,9 @@
 """The judge: what it is asked, what its replies mean, and a server that misbehaves."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import import_module
 
 import pytest
+from chat_server import ChatServer
 
 from pytest_gptoss import Completion, EngineError, Item, Outcome, UsageError, scorers
 from pytest_gptoss.scorers import judge as judge_function
@@ -14,53 +12,12 @@ from pytest_gptoss.scorers.judge import Judge, JudgeScorer, use_judge
 ITEM = Item(prompt="Advise: May I?", target="You may.", metadata={"question": "May I?"})
 
 
-class Grader:
-    """A server that answers with what the test says, and remembers what it was asked."""
-
-    def __init__(self):
-        self.replies = ["Grade: 7"]
-        self.asked = []
-        grader = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                grader.asked.append((self.path, dict(self.headers), body))
-                reply = grader.replies[min(len(grader.asked), len(grader.replies)) - 1]
-                if isinstance(reply, int):
-                    self.send_response(reply)
-                    self.send_header("Location", "http://127.0.0.1:9/elsewhere")
-                    self.end_headers()
-                    return
-                if isinstance(reply, str):
-                    message = {"role": "assistant", "content": reply}
-                    reply = json.dumps({"choices": [{"message": message}]}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(reply)))
-                self.end_headers()
-                self.wfile.write(reply)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
-        self.thread.start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
 @pytest.fixture
 def grader(monkeypatch):
     monkeypatch.setattr(import_module("pytest_gptoss.scorers.judge"), "_PAUSE_S", 0)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    server = Grader()
-    yield server
-    server.close()
+    with ChatServer() as server:
+        yield server
 
 
 def scorer_of(url, **settings):
@@ -85,9 +42,9 @@ def test_the_grade_is_the_score_and_rouge_stands_beside_it(grader):
 
 def test_the_judge_sees_question_reference_and_answer(grader):
     score(grader, "Surely.")
-    path, headers, body = grader.asked[0]
-    assert path == "/v1/chat/completions"
-    assert "Authorization" not in headers
+    body = grader.bodies[0]
+    assert grader.paths == ["/v1/chat/completions"]
+    assert "Authorization" not in grader.headers[0]
     assert (body["model"], body["temperature"]) == ("grader", 0)
     prompt = body["messages"][0]["content"]
     assert prompt.index("May I?") < prompt.index("You may.") < prompt.index("Surely.")
@@ -97,7 +54,7 @@ def test_the_judge_sees_question_reference_and_answer(grader):
 def test_the_key_comes_from_the_environment_and_follows_no_redirect(grader, monkeypatch):
     monkeypatch.setenv("GRADER_KEY", "sesame")
     scorer_of(grader.url, key_env="GRADER_KEY")(ITEM, Completion(final="Yes."))
-    assert grader.asked[0][1]["Authorization"] == "Bearer sesame"
+    assert grader.headers[0]["Authorization"] == "Bearer sesame"
     grader.replies = [302]
     with pytest.raises(EngineError, match="HTTP 302") as caught:
         score(grader)
@@ -124,8 +81,8 @@ def test_a_reply_without_a_grade_is_asked_again_and_then_an_error(grader, reply)
     grader.replies = [reply]
     with pytest.raises(EngineError, match=r"the judge grader at http.* gave no grade"):
         score(grader)
-    assert len(grader.asked) == 3
-    grader.asked.clear()
+    assert len(grader.bodies) == 3
+    grader.bodies.clear()
     grader.replies = [reply, "Grade: 2"]
     assert score(grader).value == 0.2
 
@@ -134,7 +91,7 @@ def test_a_refused_request_is_not_repeated(grader):
     grader.replies = [401]
     with pytest.raises(EngineError, match="HTTP 401"):
         score(grader)
-    assert len(grader.asked) == 1
+    assert len(grader.bodies) == 1
 
 
 def test_a_server_that_is_not_there_is_named(monkeypatch):
@@ -149,7 +106,7 @@ def test_a_server_that_is_not_there_is_named(monkeypatch):
 )
 def test_nobody_is_asked_about_nothing(grader, text, outcome):
     assert score(grader, text).outcome is outcome
-    assert grader.asked == []
+    assert grader.bodies == []
 
 
 def test_without_a_judge_the_other_scorer_stands_in():
