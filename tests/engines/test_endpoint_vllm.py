@@ -12,8 +12,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from scripted_server import Background, ask, free_port, opened, options, spec
-from tiny_checkpoint import O200K_RETURN, O200K_VOCABULARY, make_tiny_gpt_oss
+from scripted_server import Background, ask, opened, options, spec
+from tiny_checkpoint import O200K_VOCABULARY, make_tiny_gpt_oss
+from vllm_server import serving, write_wide_tokenizer
 
 from pytest_gptoss.engines.endpoint import EndpointEngine
 from pytest_gptoss.errors import EngineError, FatalEngineError
@@ -40,67 +41,8 @@ def served(
         folder / "tiny", vocab_size=O200K_VOCABULARY, tokenizer=False, context_length=CONTEXT
     )
     write_wide_tokenizer(checkpoint)
-    port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "vllm.entrypoints.openai.api_server",
-        "--model",
-        str(checkpoint),
-    ]
-    command += ["--dtype", "bfloat16", "--enforce-eager", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--max-num-seqs", "32"]
-    environment = os.environ | {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, env=environment, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            wait_for(port, process, folder / "log")
-            yield f"http://127.0.0.1:{port}", checkpoint, process
-        finally:
-            end(process)
-
-
-def write_wide_tokenizer(folder: Path) -> None:
-    """Write a tokenizer as wide as harmony's vocabulary; only its size matters to the server."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-
-    letters = pre_tokenizers.ByteLevel.alphabet()
-    vocabulary = {letter: index for index, letter in enumerate(sorted(letters))}
-    vocabulary |= {f"<{index}>": index for index in range(len(letters), O200K_VOCABULARY)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.save(str(folder / "tokenizer.json"))
-    end_token = f"<{O200K_RETURN}>"
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": end_token}
-    (folder / "tokenizer_config.json").write_text(json.dumps(config))
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    import urllib.error
-    import urllib.request
-
-    limit = time.monotonic() + 500
-    while time.monotonic() < limit and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.5)
-    pytest.fail(f"vllm serve did not come up:\n{log.read_text(errors='replace')[-3000:]}")
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End the server with the processes that it started."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(30)
+    with serving(checkpoint, folder / "log") as (url, process):
+        yield url, checkpoint, process
 
 
 def test_a_real_server_is_asked_read_and_outlived(
