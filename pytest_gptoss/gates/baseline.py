@@ -96,7 +96,7 @@ def decode(data: bytes, origin: str) -> Measured:
     """
     try:
         values = msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(
             f"the baseline {origin} is no whole JSON ({error}); restore it, or save it again with "
             "--gptoss-save-baseline"

@@ -120,7 +120,7 @@ def read_flips(run: Path) -> dict[Key, set[str]] | None:
         for comparison in msgspec.json.decode(file.read_bytes())["comparisons"]:
             ids = {flip["item_id"] for flip in (*comparison["lost"], *comparison["won"])}
             found.setdefault((comparison["model"], comparison["benchmark"]), set()).update(ids)
-    except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
         raise UsageError(f"{file} cannot be read ({error}); name another run") from error
     return found
 

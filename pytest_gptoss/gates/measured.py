@@ -220,7 +220,7 @@ def read_summary(path: Path) -> dict[str, Any]:
             f"{path} is no run directory: its summary.json cannot be read ({error.strerror}); "
             "name a folder that a session wrote"
         ) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} is no JSON ({error}); take another run") from error
     if not isinstance(summary, dict) or summary.get("schema") != 1 or "groups" not in summary:
         raise UsageError(f"{file} is no summary of schema 1; take a run of this version")
@@ -248,7 +248,7 @@ def read_items(path: Path, kind: _Struct) -> Iterable[Any]:
         raise UsageError(
             f"{file} cannot be read ({error.strerror}); take a run that was finished"
         ) from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UsageError(
             f"{file}, line {number} cannot be read ({error}); take a run that is whole"
         ) from error

@@ -69,7 +69,7 @@ def read_published(name: str, folders: list[Path]) -> Published:
         if file.is_file():
             try:
                 return msgspec.json.decode(file.read_bytes(), type=Published)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise UsageError(f"{file} cannot be read ({error}); restore it") from error
     known = sorted(
         {file.stem for folder in folders for file in (folder / "published").glob("*.json")}

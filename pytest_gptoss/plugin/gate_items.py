@@ -36,7 +36,13 @@ class GateItem(pytest.Item):
         group: Group,
     ) -> GateItem:
         """The gate of a group, with the marks of the test function of its items."""
-        item: GateItem = cls.from_parent(collector, name=f"{name}[{group.spec.label}-gate]")
+        asked = f"{group.spec.label}-gate"
+        more: dict[str, Any] = {}
+        identity = getattr(collector, "id", None)
+        if identity is not None:
+            # From 9.2 on pytest keeps what stands in the brackets apart, and --lf looks it up so.
+            more["nodeid"] = identity.child(name).with_params(asked)
+        item: GateItem = cls.from_parent(collector, name=f"{name}[{asked}]", **more)
         item.gates = gates
         item.group = group
         for mark in getattr(function, "pytestmark", ()):
