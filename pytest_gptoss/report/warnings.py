@@ -91,7 +91,7 @@ def _truncated(rate: float, model: Mapping[str, Any]) -> str:
     remedy = f"--gptoss-max-tokens {4 * cap}" if cap else "a larger --gptoss-max-tokens"
     return (
         f"{percent(rate)} truncated: the token cap{at}, or the model's context, ends answers "
-        f"before they are given; run again with {remedy}, or a lower --gptoss-effort"
+        f"before they are given; run again with {remedy}, or a lower --gptoss-effort where the model has it"
     )
 
 

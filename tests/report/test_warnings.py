@@ -99,7 +99,7 @@ def test_the_cap_is_named_with_the_next_one():
     assert warning["text"] == (
         "50.0 % truncated: the token cap of 2,048 tokens, or the model's context, ends answers "
         "before they are given; run again with --gptoss-max-tokens 8192, or a lower "
-        "--gptoss-effort"
+        "--gptoss-effort where the model has it"
     )
 
 

@@ -77,6 +77,31 @@ def test_every_row_is_an_item_whose_right_answer_scores(name):
 
 
 @pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("ceval", "按“答案：X”的格式给出答案，X 为 A、B、C、D 之一"),
+        ("dialogsum", "Reply with the summary alone."),
+        ("finqa", 'End with one line of the form "Answer: X".'),
+        ("gsm8k", '"Answer: N", where N is a number without units.'),
+        ("legalbench", "Reply with the answer alone, in the form of the examples."),
+        ("medqa", 'End with one line of the form "Answer: X", where X\nis A, B, C or D.'),
+        ("mmlu", 'End with one line of the form "Answer: X",\nwhere X is A, B, C or D.'),
+        ("piqa", 'End with one line of the form "Answer: X", where X is\nA or B.'),
+        ("sciq", 'End with one line of the form "Answer: X", where X is A, B, C or D.'),
+    ],
+)
+def test_every_prompt_states_the_form_of_its_answer(name, form):
+    benchmark, table = opened(name)
+    for index in range(0, len(table), 53):
+        item = benchmark.build(table[index])
+        said = f"{item.instructions or ''}\n{item.prompt}"
+        assert form in said
+        # The question itself is whole: nothing of the template is left in it.
+        assert not re.search(r"\{\w+(?:\[\w+\])?\}\s*\Z", said)
+
+
+@pytest.mark.realdata
 def test_sciq_asks_the_same_whichever_distractor_is_called_the_first():
     benchmark, table = opened("sciq")
     for index in range(20):
