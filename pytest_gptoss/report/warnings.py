@@ -43,14 +43,23 @@ def warnings_of(
     low = _zero(group, scored) or _chance(group, scored)
     if low is not None:
         kind, figure = low
-        cause = (
-            "see the lost answers above"
-            if found
-            else "answers were found, and they are wrong: a wrong chat template or checkpoint, "
-            f"broken weights, or a benchmark that is too hard; read some: {_read(group)}"
-        )
-        found.append({"kind": kind, "text": f"{figure}: {cause}"})
+        found.append({"kind": kind, "text": f"{figure}: {_wrong(group, lost=bool(found))}"})
     return found
+
+
+def _wrong(group: Mapping[str, Any], *, lost: bool) -> str:
+    """Why answers that were found can be this wrong."""
+    if lost:
+        return "see the lost answers above"
+    bounds, chance = group["interval"], group["chance"]
+    if chance is not None and bounds is not None and bounds[1] < chance:
+        cause = (
+            "guessing does better, as where one option is stated for everything, or where letters, "
+            "order of options and targets do not belong together"
+        )
+    else:
+        cause = "a wrong chat template or checkpoint, broken weights, or too hard a benchmark"
+    return f"answers were found, and they are wrong: {cause}; read some: {_read(group)}"
 
 
 def _lost(group: Mapping[str, Any], model: Mapping[str, Any], scored: int) -> list[dict[str, str]]:
@@ -91,7 +100,8 @@ def _truncated(rate: float, model: Mapping[str, Any]) -> str:
     remedy = f"--gptoss-max-tokens {4 * cap}" if cap else "a larger --gptoss-max-tokens"
     return (
         f"{percent(rate)} truncated: the token cap{at}, or the model's context, ends answers "
-        f"before they are given; run again with {remedy}, or a lower --gptoss-effort where the model has it"
+        f"before they are given; run again with {remedy}, or a lower --gptoss-effort where the "
+        "model has it"
     )
 
 
