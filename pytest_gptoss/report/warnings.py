@@ -51,6 +51,9 @@ def _wrong(group: Mapping[str, Any], *, lost: bool) -> str:
     """Why answers that were found can be this wrong."""
     if lost:
         return "see the lost answers above"
+    outcomes = group["outcomes"]
+    if outcomes.get("refused", 0) > outcomes.get("incorrect", 0):
+        return f"most completions are refusals; read some: {_read(group, 'refused')}"
     bounds, chance = group["interval"], group["chance"]
     if chance is not None and bounds is not None and bounds[1] < chance:
         cause = (

@@ -140,6 +140,20 @@ def test_the_command_finds_the_answers(tmp_path):
     assert found.stdout == lines[1] + "\n"
 
 
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        (group(0, 10, refused=90), "refusals; read some: grep"),
+        (group(0, 90, refused=10), "a wrong chat template or checkpoint"),
+        (group(10, 90, chance=0.25), "guessing does better, as where one option is stated"),
+        (group(25, 75, chance=0.25), "a wrong chat template or checkpoint"),
+        (group(0, 50, truncated=50), "see the lost answers above"),
+    ],
+)
+def test_a_low_score_names_what_it_looks_like(figures, words):
+    assert words in warnings_of(figures)[-1]["text"]
+
+
 def test_a_graded_score_of_zero_is_zero():
     assert kinds(group(10, 0, graded=0.0)) == ["zero"]
 
