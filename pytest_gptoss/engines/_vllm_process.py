@@ -30,6 +30,7 @@ __all__ = [
     "environment",
     "how_it_ended",
     "import_vllm",
+    "keep_environment",
     "tensor_parallel_size",
     "version",
     "with_descendants",
@@ -165,6 +166,15 @@ def how_it_ended(processes: Iterable[Any]) -> str | None:
         hint = ", as it does when memory runs out" if name == "SIGKILL" else ""
         return f"its core process was ended by {name}{hint}"
     return None
+
+
+def keep_environment(kept: bool) -> None:
+    """Have vLLM remember its environment variables, or read them each time as it does at first."""
+    from vllm import envs
+
+    change = getattr(envs, "enable_envs_cache" if kept else "disable_envs_cache", None)
+    if change is not None:  # an older vLLM remembers nothing
+        change()
 
 
 def tensor_parallel_size(spec: ModelSpec, memory: Sequence[int]) -> int:

@@ -131,6 +131,9 @@ class VllmEngine:
             process.end(process.with_descendants(started), self._grace_s)
             cause = (self._log and self._log.last_words()) or one_line(error)
             raise EngineError(f"vLLM could not start {self.spec.name}: {cause}") from error
+        # Else vLLM looks into the environment at every token, which costs as much as all its other
+        # work in this process; its core does the same.
+        process.keep_environment(True)
         self._cores = [p for p in process.core_processes() if p not in before]
         self._family = process.with_descendants(self._cores)
         return engine
@@ -173,6 +176,7 @@ class VllmEngine:
             asyncio.to_thread(engine.shutdown, 2 * self._grace_s),
             asyncio.to_thread(process.end, self._family, self._grace_s),
         )
+        process.keep_environment(False)
         # Its destructor would shut down once more, with noise when the interpreter is ending.
         engine.shutdown = _nothing
         self._cores, self._family = [], []
@@ -259,7 +263,7 @@ class VllmEngine:
         stop = list(sampling.stop) if self._stops_at_strings(renderer) else []
         greedy = sampling.temperature == 0
         chosen = {"top_p": sampling.top_p, "top_k": sampling.top_k, "min_p": sampling.min_p}
-        return SamplingParams(
+        params = SamplingParams(
             temperature=sampling.temperature,
             max_tokens=max_tokens,
             seed=None if greedy else seed_of(request, self._options.seed),
@@ -270,6 +274,8 @@ class VllmEngine:
             output_kind=RequestOutputKind.FINAL_ONLY,
             **{key: value for key, value in chosen.items() if value is not None and not greedy},
         )
+        params.skip_clone = True  # nobody else has them
+        return params
 
     def _stops_at_strings(self, renderer: Renderer) -> bool:
         return self.spec.reasoning == "none" and renderer.format != "harmony"
