@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_gptoss.gates.measured import Measured
 
-__all__ = ["FOLDER", "Finder", "newest_run", "slug_of"]
+__all__ = ["FOLDER", "Finder", "newest_run", "packaged", "slug_of"]
 
 FOLDER = "baselines"
 
@@ -24,6 +24,11 @@ _PACKAGE = Path(__file__).parents[1]
 # An installed package carries the folder inside; a checkout has it beside the package.
 _CHECKOUT = (_PACKAGE.parent / "pyproject.toml").is_file()
 _PACKAGED = (_PACKAGE.parent / FOLDER,) if _CHECKOUT else (_PACKAGE / FOLDER,)
+
+
+def packaged() -> list[Path]:
+    """The folders of baselines that come with the package."""
+    return list(_PACKAGED)
 
 
 def slug_of(label: str) -> str:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss import stats
+from pytest_gptoss.errors import UsageError
 from pytest_gptoss.gates.wording import power_line
 
 if TYPE_CHECKING:
     from pytest_gptoss.gates.measured import Measured
 
-__all__ = ["ASSUMED_DISCORDANCE", "reach"]
+__all__ = ["ASSUMED_DISCORDANCE", "SIZES", "items_of", "plan", "reach"]
+
+SIZES = {
+    "ceval": 1346,
+    "dialogsum": 500,
+    "finqa": 1147,
+    "gsm8k": 1319,
+    "legalbench": 1290,
+    "medqa": 1273,
+    "mmlu": 14_042,
+    "piqa": 1838,
+    "sciq": 1000,
+}
+"""Items of the suites' benchmarks, so that a run can be planned where their data are not."""
 
 ASSUMED_DISCORDANCE = 0.1
 """Share of items on which two runs differ, where nothing is known of it (see docs/gates.md)."""
@@ -18,6 +32,47 @@ ASSUMED_DISCORDANCE = 0.1
 # A floor of nothing would promise that the smallest drop is found; one item in a thousand differs
 # between engines even where one engine repeats itself exactly.
 _LEAST_DISCORDANCE = 0.001
+
+
+def items_of(benchmark: str) -> int:
+    """The number of items of a benchmark of the suites.
+
+    Raises:
+        UsageError: It is not one of them.
+    """
+    if benchmark not in SIZES:
+        raise UsageError(
+            f"the number of items of {benchmark!r} is not known; give --items, or name one of "
+            f"{', '.join(SIZES)}"
+        )
+    return SIZES[benchmark]
+
+
+def plan(
+    items: int, *, discordance: float, drop: float, alpha: float, power: float
+) -> dict[str, Any]:
+    """What a run of so many items can find, as JSON values.
+
+    Raises:
+        UsageError: The drop is larger than the discordance, which cannot be.
+    """
+    try:
+        reached = stats.paired_power(items, discordance, drop, alpha=alpha)
+        needed = stats.required_items(discordance, drop, alpha=alpha, power=power) if drop else None
+    except ValueError as error:
+        raise UsageError(f"no such run can be planned: {error}") from None
+    return {
+        "items": items,
+        "discordance": discordance,
+        "drop": drop,
+        "alpha": alpha,
+        "wanted_power": power,
+        "power": reached,
+        "items_needed": needed,
+        "minimum_detectable_drop": stats.minimum_detectable_drop(
+            items, discordance, alpha=alpha, power=power
+        ),
+    }
 
 
 def reach(held: Measured, name: str, items: int, *, alpha: float) -> str:

@@ -80,18 +80,8 @@ def block(gate: Mapping[str, Any]) -> list[str]:
     if gate["verdict"] is None:
         return [f"not compared with {gate['baseline']}: {gate['refused']}", *settings_line(gate)]
     lines = [gate["sentence"], _score_line(gate)]
-    lines.append(f"{gate['method']}: p = {gate['p_value']:.3g}{_adjusted(gate)}{_effect(gate)}")
-    reach = gate["minimum_detectable_drop"]
-    lines.append(
-        f"margin {points(gate['margin'])}, alpha {gate['alpha']:g}; "
-        + (
-            "no drop is found by so few differing items"
-            if reach is None
-            else f"a drop of {points(reach)} or more is found with 80 % power"
-        )
-        + _noise(gate)
-    )
-    lines += settings_line(gate)
+    lines.append(f"{gate['method']}: {_p_value(gate)}{_adjusted(gate)}{_effect(gate)}")
+    lines += [_reach(gate), *settings_line(gate)]
     for name, title in (("lost", "right → wrong"), ("won", "wrong → right")):
         flipped = gate["flips"][name]
         if flipped["n"]:
@@ -152,6 +142,22 @@ def _score_line(gate: Mapping[str, Any]) -> str:
         f"{': ' + parts if parts else ''}), this run {100 * gate['score']:.2f} %, "
         f"{gate['n']:,} items"
     )
+
+
+def _p_value(gate: Mapping[str, Any]) -> str:
+    value = gate["p_value"]
+    # Too small for a float is not impossible.
+    return f"p = {value:.3g}" if value > 0 else "p < 1e-300"
+
+
+def _reach(gate: Mapping[str, Any]) -> str:
+    text = f"margin {points(gate['margin'])}, alpha {gate['alpha']:g}"
+    if not gate["paired"]:
+        return text
+    reach = gate["minimum_detectable_drop"]
+    if reach is None:
+        return f"{text}; no drop is found where so few items differ{_noise(gate)}"
+    return f"{text}; a drop of {points(reach)} or more is found with 80 % power{_noise(gate)}"
 
 
 def _adjusted(gate: Mapping[str, Any]) -> str:
