@@ -72,7 +72,8 @@ def _lost(group: Mapping[str, Any], model: Mapping[str, Any], scored: int) -> li
         kind: outcomes.get(kind, 0) / scored
         for kind in ("truncated", "no_answer", "malformed", "timeout")
     }
-    # Cut-off answers and answers without a result are one symptom, so they are added up.
+    # Cut-off answers and answers without a result are one symptom, so they are added up; where they
+    # are too many together, each that has a real part in it is named.
     together = rates["truncated"] + rates["no_answer"] > LOST_RATE
     texts = {
         "truncated": lambda: _truncated(rates["truncated"], model),
@@ -93,7 +94,8 @@ def _lost(group: Mapping[str, Any], model: Mapping[str, Any], scored: int) -> li
     return [
         {"kind": kind, "text": texts[kind]()}
         for kind, rate in rates.items()
-        if rate > LOST_RATE or (rate > 0 and together and kind in ("truncated", "no_answer"))
+        if rate > LOST_RATE
+        or (rate >= LOST_RATE / 2 and together and kind in ("truncated", "no_answer"))
     ]
 
 

@@ -47,6 +47,7 @@ def kinds(figures, model=None):
         (group(80, 9, truncated=11), ["truncated"]),
         (group(80, 9, no_answer=11), ["no_answer"]),
         (group(80, 9, truncated=6, no_answer=5), ["truncated", "no_answer"]),
+        (group(80, 6, truncated=12, no_answer=2), ["truncated"]),
         (group(80, 9, malformed=11), ["malformed"]),
         (group(80, 9, timeout=11), ["timeout"]),
         (group(80, 9, refused=11), []),

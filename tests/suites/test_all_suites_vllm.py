@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 50
 # A token holds a byte or more, and the longest prompt of the sampled rows has some 11,000.
 CONTEXT = 16_384
-SKIPPED = {"test_legalqa.py"}
+SKIPPED = {"test_legalqa.py"}  # its rows are nobody's to give away
 
 
 def test_every_item_of_every_suite_ends_in_an_outcome_class(
@@ -45,13 +45,16 @@ def test_every_item_of_every_suite_ends_in_an_outcome_class(
         env={**os.environ, "GPTOSS_DATA": str(data_folder), "VLLM_CPU_KVCACHE_SPACE": "1"},
     )
     assert session.returncode == 0, (session.stdout + session.stderr)[-4000:]
-    assert "Traceback" not in session.stdout
 
     summary = json.loads((run / "summary.json").read_text())
     assert summary["complete"] is True
     benchmarks = {group["benchmark"]: group for group in summary["groups"]}
-    files = {file.name for file in (ROOT / "suites").glob("test_*.py")} - SKIPPED
-    assert {f"test_{name.partition('_')[0]}.py" for name in benchmarks} >= files - {"test_demo.py"}
+    suites = {
+        file.name
+        for file in (ROOT / "suites").glob("test_*.py")
+        if " = Benchmark(" in file.read_text(encoding="utf-8")
+    }
+    assert {f"test_{name.partition('_')[0]}.py" for name in benchmarks} == suites - SKIPPED
     for group in benchmarks.values():
         assert group["n"] == LIMIT
         assert sum(group["outcomes"].values()) == LIMIT
