@@ -10,7 +10,7 @@ from pytest_gptoss.stats.wording import neither, points, rate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["block", "graded_sentence", "headline", "no_flips", "power_line", "settings_line"]
+__all__ = ["block", "graded_sentence", "no_flips", "power_line", "settings_line"]
 
 _CHANGES_SHOWN = 8
 
@@ -56,23 +56,6 @@ def graded_sentence(
     if needed is not None and needed > n:
         outlook += f" A margin of {points(margin)} needs about {needed:,} items."
     return f"Inconclusive, which is no pass: {seen}. {neither(margin)}{outlook}"
-
-
-def headline(gate: Mapping[str, Any]) -> str:
-    """A gate in one line."""
-    if gate["verdict"] is None:
-        return f"not compared: {gate['refused']}"
-    interval = f"[{100 * gate['interval'][0]:+.2f}, {100 * gate['interval'][1]:+.2f}]"
-    text = (
-        f"{gate['verdict']}: drop {100 * gate['difference']:+.2f} points, "
-        f"{100 * gate['confidence']:.3g} % {interval}, p = {gate['p_value']:.2g}, "
-        f"n = {gate['n']:,}"
-    )
-    if gate["b"] is not None:
-        text += f", {gate['b']:,} lost, {gate['c']:,} won"
-    if not gate["paired"]:
-        text += ", unpaired"
-    return text
 
 
 def block(gate: Mapping[str, Any]) -> list[str]:
@@ -168,7 +151,7 @@ def _adjusted(gate: Mapping[str, Any]) -> str:
 def _effect(gate: Mapping[str, Any]) -> str:
     if gate["cohens_g"] is None:
         return ""
-    odds = "none won" if gate["odds_ratio"] is None else f"{gate['odds_ratio']:.2f}"
+    odds = "infinite" if gate["odds_ratio"] is None else f"{gate['odds_ratio']:.2f}"
     return f"; odds ratio {odds}, Cohen's g {gate['cohens_g']:+.2f}"
 
 

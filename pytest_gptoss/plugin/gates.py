@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -369,12 +368,3 @@ def by_group(items: Iterable[Any]) -> dict[Key, list[str]]:
         if ticket is not None:
             selected.setdefault(ticket.group.key, []).append(ticket.item_id)
     return selected
-
-
-def verdicts(summary: Mapping[str, Any]) -> Counter[str]:
-    """How many gates ended with which verdict."""
-    return Counter(
-        group["gate"]["verdict"] or "not compared"
-        for group in summary["groups"]
-        if group.get("gate")
-    )

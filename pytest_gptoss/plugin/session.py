@@ -150,7 +150,7 @@ def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> 
     if evaluation.interrupted:
         evaluation.stopped = "the session was interrupted"
     elif session.shouldfail or session.shouldstop:
-        evaluation.stopped = f"the session {session.shouldfail or session.shouldstop}"
+        evaluation.stopped = f"the session ended early ({session.shouldfail or session.shouldstop})"
     elif exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         evaluation.stopped = "the session ended early"
     try:

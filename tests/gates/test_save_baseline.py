@@ -88,7 +88,7 @@ def test_errors_are_refused(few: GateStory) -> None:
 def test_a_run_that_stopped_early_is_refused(few: GateStory) -> None:
     few.story.answers(rows=20, leave_out=[4])
     result = few.story.replay("--gptoss-save-baseline", "-x")
-    assert "was saved: the session stopping after 1 failures" in said(result)
+    assert "was saved: the session ended early (stopping after 1 failures)" in said(result)
     assert not few.file.exists()
 
 
