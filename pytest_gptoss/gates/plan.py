@@ -29,10 +29,6 @@ SIZES = {
 ASSUMED_DISCORDANCE = 0.1
 """Share of items on which two runs differ, where nothing is known of it (see docs/gates.md)."""
 
-# A floor of nothing would promise that the smallest drop is found; one item in a thousand differs
-# between engines even where one engine repeats itself exactly.
-_LEAST_DISCORDANCE = 0.001
-
 
 def items_of(benchmark: str) -> int:
     """The number of items of a benchmark of the suites.
@@ -89,19 +85,21 @@ def reach(held: Measured, name: str, items: int, *, alpha: float) -> str:
     known = held.noise is not None
     discordance = ASSUMED_DISCORDANCE
     if held.noise is not None:
-        discordance = max(float(held.noise["discordance"]), _LEAST_DISCORDANCE)
+        discordance = float(held.noise["discordance"])
     drop = None
     if items:
-        drop = stats.minimum_detectable_drop(items, discordance, alpha=alpha)
-        if drop is None and known:
-            # So few items differ by chance that every drop of that size is beyond it: what limits
-            # the gate then is that a drop makes items differ.
-            drop = _smallest(items, alpha)
+        drop = stats.minimum_detectable_drop(items, discordance, alpha=alpha) or _smallest(
+            items, alpha
+        )
     return power_line(name, items=items, drop=drop, discordance=discordance, known=known)
 
 
 def _smallest(items: int, alpha: float) -> float | None:
-    """The drop found where every differing item is a loss: discordance and drop are one."""
+    """The drop found where every differing item is a loss: discordance and drop are one.
+
+    Where so few items differ by chance that no drop of that size is found, a drop makes items
+    differ beyond it, and this is what limits the gate.
+    """
     low, high = 0.0, 1.0
     if stats.paired_power(items, 1.0, 1.0, alpha=alpha) < 0.8:
         return None
