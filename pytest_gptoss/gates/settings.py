@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,7 +88,13 @@ def conditions(settings: Mapping[str, Any], model: str, benchmark: str) -> Condi
     }
     tested = _flatten(
         {
-            "model": {key: of_model.get(key) for key in ("name", "source", "revision", "dtype")},
+            "model": {
+                "name": of_model.get("name"),
+                # A checkpoint's folder lies elsewhere on every machine; its name travels.
+                "source": _last_part(of_model.get("source")),
+                "revision": of_model.get("revision"),
+                "dtype": of_model.get("dtype"),
+            },
             "engine": {"name": name, **_portable(engine), "prompt_package": package},
             "engine_arguments": settings.get("engine_arguments"),
             "seed": settings.get("seed") if settings.get("seed") is not None else seed,
@@ -95,10 +102,15 @@ def conditions(settings: Mapping[str, Any], model: str, benchmark: str) -> Condi
             "timeout_s": settings.get("timeout_s"),
             "limit": settings.get("limit"),
             "pytest_gptoss": settings.get("pytest_gptoss"),
-            "host": settings.get("host"),
+            "host": {k: v for k, v in (settings.get("host") or {}).items() if k != "kernel"},
         }
     )
+    tested = {key: _without_folder(value) for key, value in tested.items()}
     return Conditions(_stated(measured), _stated(tested), settings.get("started"))
+
+
+def _last_part(source: str | None) -> str | None:
+    return Path(source).name if source is not None and Path(source).is_absolute() else source
 
 
 def changes(
@@ -155,11 +167,15 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def _portable(engine: Mapping[str, Any]) -> dict[str, Any]:
-    """An engine's facts without folders of one machine, which change nothing elsewhere."""
-    facts = {key: value for key, value in engine.items() if key not in ("files", "notes")}
-    if facts.get("completions"):
-        facts["completions"] = PurePath(facts["completions"]).name
-    return facts
+    """An engine's facts without its lists of files, whose places change nothing."""
+    return {key: value for key, value in engine.items() if key not in ("files", "notes")}
+
+
+def _without_folder(value: Any) -> Any:
+    """The name of a file or folder of one machine, which stands elsewhere on the next."""
+    if isinstance(value, str) and PurePath(value).is_absolute():
+        return PurePath(value).name
+    return value
 
 
 def _known(value: Any) -> Any:

@@ -167,3 +167,16 @@ def test_items_that_the_baseline_lacks_are_no_comparison(few: GateStory) -> None
     _change_suite(few, "    scorer", "    id=lambda row: f\"x{row['a']}\",\n    scorer")
     few.gate()
     assert "no item of this run is in the baseline" in few.fields()["refused"]
+
+
+def test_a_project_that_moved_has_changed_nothing(few: GateStory) -> None:
+    few.save()
+    assert str(few.path) not in few.file.read_text()
+    moved = few.path / "moved"
+    moved.mkdir()
+    few.story.answers(rows=20, wrong=few.wrong, name="moved/answers.jsonl")
+    few.story.run(
+        *("--model", "recorded", "--gptoss-completions", "moved/answers.jsonl", "-q"),
+        *("--gptoss-run", "run"),
+    )
+    assert few.fields()["changed"] == []
