@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePath
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -88,13 +86,7 @@ def conditions(settings: Mapping[str, Any], model: str, benchmark: str) -> Condi
     }
     tested = _flatten(
         {
-            "model": {
-                "name": of_model.get("name"),
-                # A checkpoint's folder lies elsewhere on every machine; its name travels.
-                "source": _last_part(of_model.get("source")),
-                "revision": of_model.get("revision"),
-                "dtype": of_model.get("dtype"),
-            },
+            "model": {key: of_model.get(key) for key in ("name", "source", "revision", "dtype")},
             "engine": {"name": name, **_portable(engine), "prompt_package": package},
             "engine_arguments": settings.get("engine_arguments"),
             "seed": settings.get("seed") if settings.get("seed") is not None else seed,
@@ -107,10 +99,6 @@ def conditions(settings: Mapping[str, Any], model: str, benchmark: str) -> Condi
     )
     tested = {key: _without_folder(value) for key, value in tested.items()}
     return Conditions(_stated(measured), _stated(tested), settings.get("started"))
-
-
-def _last_part(source: str | None) -> str | None:
-    return Path(source).name if source is not None and Path(source).is_absolute() else source
 
 
 def changes(
