@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.engines import _vllm_process as process
-from pytest_gptoss.engines._tokens import complete, one_line, prompt_of, room_for, seed_of, unwarned
+from pytest_gptoss.engines._tokens import complete, one_line, prompt_of, room_for, unwarned
 from pytest_gptoss.errors import EngineError, FatalEngineError, GptossError, UsageError
 from pytest_gptoss.models import gpu_memory
 from pytest_gptoss.prompts import renderer_for
@@ -47,8 +47,8 @@ class VllmEngine:
 
     Args:
         spec: The model.
-        options: ``arguments`` are passed to vLLM's ``AsyncEngineArgs`` as they are; ``seed`` gives
-            requests that bring no seed theirs.
+        options: ``arguments`` are passed to vLLM's ``AsyncEngineArgs`` as they are; ``seed`` is
+            vLLM's own, from which requests without a seed draw.
     """
 
     concurrency = 4096
@@ -266,7 +266,7 @@ class VllmEngine:
         params = SamplingParams(
             temperature=sampling.temperature,
             max_tokens=max_tokens,
-            seed=None if greedy else seed_of(request, self._options.seed),
+            seed=None if greedy else sampling.seed,
             stop=stop,
             stop_token_ids=list(renderer.stop_token_ids),
             skip_special_tokens=False,
