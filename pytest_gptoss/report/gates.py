@@ -38,7 +38,8 @@ def gate_lines(group: Mapping[str, Any]) -> Iterator[Text]:
     first, *others = block(gate)
     colour = _COLOURS[gate["verdict"]]
     yield Text("    gate  ", style="dim").append(first, style=f"bold {colour}" if colour else "")
-    for line in others:
+    # A gate that failed stands whole among pytest's failures; here it takes two lines.
+    for line in others[:1] if gate["verdict"] in (None, "regressed") else others:
         yield Text(f"          {line}", style="dim")
 
 

@@ -71,7 +71,8 @@ def settings_record(
         **asked,
         "host": {
             "python": platform.python_version(),
-            "system": f"{platform.system()} {platform.release()}",
+            "system": platform.system(),
+            "kernel": platform.release(),
             "machine": platform.machine(),
             "cpus": os.cpu_count(),
             "executable": sys.implementation.name,

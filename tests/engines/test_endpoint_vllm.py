@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 from scripted_server import Background, ask, opened, options, spec
 from tiny_checkpoint import O200K_VOCABULARY, make_tiny_gpt_oss
-from vllm_server import serving, write_wide_tokenizer
+from vllm_server import end, serving, write_wide_tokenizer
 
 from pytest_gptoss.engines.endpoint import EndpointEngine
 from pytest_gptoss.errors import EngineError, FatalEngineError

@@ -55,7 +55,7 @@ def serving(
             _wait_for(port, process, log)
             yield f"http://127.0.0.1:{port}", process
         finally:
-            _end(process)
+            end(process)
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -69,7 +69,7 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"vllm serve did not come up:\n{log.read_text(errors='replace')[-3000:]}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End the server with the processes that it started."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)

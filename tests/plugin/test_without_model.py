@@ -60,6 +60,16 @@ def test_importing_the_plugin_is_quick() -> None:
     assert added == ("['pytest_gptoss', 'pytest_gptoss.plugin', 'pytest_gptoss.plugin.options']")
 
 
+def test_the_plugin_adds_under_60_ms() -> None:
+    # Processor time, the best of several, so that what else the machine does hardly counts.
+    code = (
+        "import pytest, time; before = time.process_time()\n"
+        "import pytest_gptoss.plugin\n"
+        "print(time.process_time() - before)"
+    )
+    assert min(float(_python(code)) for _ in range(5)) < 0.060
+
+
 def _python(code: str) -> str:
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
