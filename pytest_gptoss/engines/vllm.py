@@ -85,7 +85,11 @@ class VllmEngine:
         # In a thread, as starting blocks for long and the loop has other work; shielded, as a
         # thread cannot be cancelled: `close` ends what it has started.
         self._opening = asyncio.ensure_future(asyncio.to_thread(self._start))
-        await asyncio.shield(self._opening)
+        try:
+            await asyncio.shield(self._opening)
+        except Exception:
+            self._remove_log()
+            raise
 
     def _start(self) -> None:
         self._log = process.Log()
@@ -152,10 +156,13 @@ class VllmEngine:
             engine, self._engine = self._engine, None
             if engine is not None:
                 await self._shut_down(engine)
-            if self._log is not None:
-                self._log.remove()
+            self._remove_log()
         finally:
             self._closing = False
+
+    def _remove_log(self) -> None:
+        if self._log is not None:
+            self._log.remove()
 
     async def _end_opening(self, opening: asyncio.Future[None]) -> None:
         while not opening.done():

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import random
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,6 @@ def ask_all(loop_thread: Any, engine: Any, requests: list[Request]) -> list[Comp
 def test_it_answers_conversations_from_a_thread_of_its_own(
     vllm_engine: VllmEngine, loop_thread: Any
 ) -> None:
-    assert threading.current_thread() is threading.main_thread()
     requests = [
         Request(
             (Message("user", f"What is {n} + 4?"),), Sampling(max_tokens=12), instructions="Add."
@@ -195,8 +194,7 @@ from vllm import LLM, SamplingParams
 
 if __name__ == "__main__":
     folder, questions = sys.argv[1], json.load(open(sys.argv[2]))
-    model = LLM(folder, dtype="bfloat16", enforce_eager=True, max_num_seqs=64, seed=0,
-                skip_tokenizer_init=True, use_tqdm_on_load=False)
+    model = LLM(folder, dtype="bfloat16", enforce_eager=True, max_num_seqs=64, seed=0)
     answers = model.generate(
         [{"prompt_token_ids": q} for q in questions],
         SamplingParams(temperature=0, max_tokens=16, detokenize=False),
@@ -338,8 +336,6 @@ def test_its_death_is_told_its_end_is_complete_and_it_can_begin_again(
 
 def run(command: list[Any], environment: dict[str, str]) -> str:
     """Run a Python script without this session's configuration; return all that it printed."""
-    import os
-
     root = str(Path(__file__).parents[2])
     finished = subprocess.run(
         [sys.executable, *map(str, command)],
@@ -369,9 +365,8 @@ def test_unknown_arguments_are_refused_with_the_nearest(tiny: Path, loop_thread:
     assert "max_model_len" in refusal(max_model_len=-7)
 
 
-def test_unpacking_mxfp4_is_refused(loop_thread: Any, tiny: Path) -> None:
-    spec = resolve("gpt-oss-20b@bf16")
-    engine = VllmEngine(spec, EngineOptions())
+def test_unpacking_mxfp4_is_refused() -> None:
+    engine = VllmEngine(resolve("gpt-oss-20b@bf16"), EngineOptions())
     with pytest.raises(UsageError, match="cannot unpack them; leave @bf16 out"):
         engine._refuse_unpacking({})
 
