@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -96,17 +95,13 @@ class EngineHost:
 
 async def _open(engine: Engine) -> None:
     """Open an engine; whatever keeps it from opening becomes one sentence."""
-    with warnings.catch_warnings():
-        # What torch and its kin deprecate while they are imported is not the user's to mend, who
-        # may run with warnings as errors.
-        warnings.simplefilter("ignore")
-        try:
-            await engine.open()
-        except GptossError:
-            raise
-        except Exception as error:
-            lines = str(error).strip().splitlines() or [""]
-            raise UsageError(
-                f"the engine of {engine.spec.label} did not start ({type(error).__name__}: "
-                f"{lines[0][:300]}); run with --log-level=DEBUG -s for its own words"
-            ) from error
+    try:
+        await engine.open()
+    except GptossError:
+        raise
+    except Exception as error:
+        lines = str(error).strip().splitlines() or [""]
+        raise UsageError(
+            f"the engine of {engine.spec.label} did not start ({type(error).__name__}: "
+            f"{lines[0][:300]}); run with --log-level=DEBUG -s for its own words"
+        ) from error
