@@ -27,7 +27,7 @@ from pytest_gptoss.run.handle import Model
 from pytest_gptoss.run.journal import Journal
 from pytest_gptoss.run.results import item_records, summarise
 from pytest_gptoss.run.scheduler import Batch, Scheduler
-from pytest_gptoss.run.settings import settings_record
+from pytest_gptoss.run.settings import public_url, settings_record
 from pytest_gptoss.scorers.judge import use_judge
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ class Evaluation:
                     name: "not recorded" if name == "headers" else value
                     for name, value in self.settings.engine_options.arguments.items()
                 },
-                "endpoint": self.settings.engine_options.endpoint,
+                "endpoint": public_url(self.settings.engine_options.endpoint),
                 "completions": self.settings.engine_options.completions,
             },
             started=self._started,

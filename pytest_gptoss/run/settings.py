@@ -7,6 +7,7 @@ import platform
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_gptoss.run.group import Group
 
-__all__ = ["settings_record"]
+__all__ = ["public_url", "settings_record"]
 
 
 def settings_record(
@@ -78,3 +79,11 @@ def settings_record(
             "executable": sys.implementation.name,
         },
     }
+
+
+def public_url(url: str | None) -> str | None:
+    """An address without what may be secret in it: user, password and query."""
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

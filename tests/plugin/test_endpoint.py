@@ -145,7 +145,11 @@ def test_the_key_stands_in_no_file_and_on_no_screen(
     story: Story, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-very-secret")
-    result = ask(story, server, "--gptoss-api-key-env", "MY_KEY", "-vv")
+    result = story.run(
+        *("--model", "served", "--gptoss-run", "run", "--gptoss-api-key-env", "MY_KEY", "-vv"),
+        *("--gptoss-endpoint", f"{server.url}?token=sk-very-secret"),
+    )
+    result.assert_outcomes(passed=10)
     assert server.headers[-1]["Authorization"] == "Bearer sk-very-secret"
     assert "sk-very-secret" not in said(result)
     for file in (story.path / "run").iterdir():
