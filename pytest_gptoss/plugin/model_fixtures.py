@@ -29,6 +29,7 @@ FIXTURES = {
     "phi_4_reasoning": "phi-4-reasoning",
     "tiny_gpt_oss": "tiny-gpt-oss",
     "tiny_gpt_oss_early": "tiny-gpt-oss-early",
+    "tiny_gpt_oss_3bit": "tiny-gpt-oss-3bit",
 }
 
 

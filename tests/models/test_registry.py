@@ -28,8 +28,9 @@ def write(folder: Path, text: str) -> Path:
     return file
 
 
-def test_the_eight_models_and_the_two_tiny_ones_are_there():
-    assert list(registry()) == [*PUBLISHED, "tiny-gpt-oss", "tiny-gpt-oss-early"]
+def test_the_eight_models_and_the_tiny_ones_are_there():
+    tiny = ["tiny-gpt-oss", "tiny-gpt-oss-early", "tiny-gpt-oss-3bit"]
+    assert list(registry()) == [*PUBLISHED, *tiny]
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -79,6 +80,7 @@ def test_the_fixtures_have_the_names_users_rely_on():
         "phi_4_reasoning": "phi-4-reasoning",
         "tiny_gpt_oss": "tiny-gpt-oss",
         "tiny_gpt_oss_early": "tiny-gpt-oss-early",
+        "tiny_gpt_oss_3bit": "tiny-gpt-oss-3bit",
     }
 
 
