@@ -34,6 +34,12 @@ def read(run: Path) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return items, json.loads((run / "summary.json").read_text())["groups"]
 
 
+def same_kind_of_machine() -> bool:
+    """Whether sums round as they did where the baselines were saved: x86-64 with AVX-512."""
+    processors = Path("/proc/cpuinfo")
+    return processors.exists() and "avx512f" in processors.read_text()
+
+
 def test_the_demo_reproduces_its_baseline(tmp_path: Path) -> None:
     session = demo(tmp_path / "run", "tiny-gpt-oss", "--gptoss-engine", "embedded")
     assert session.returncode == 0, session.stdout[-3000:] + session.stderr[-2000:]
@@ -43,8 +49,10 @@ def test_the_demo_reproduces_its_baseline(tmp_path: Path) -> None:
     for group in groups:
         gate = group["gate"]
         assert gate["verdict"] == "within-margin"
-        # Greedy decoding of the same weights: not one item differs, on this kind of machine.
-        assert (gate["b"], gate["c"], gate["n"]) == (0, 0, group["n"])
+        assert gate["n"] == group["n"]
+        if same_kind_of_machine():
+            # Greedy decoding of the same weights by the same instructions: not one item differs.
+            assert (gate["b"], gate["c"]) == (0, 0)
 
 
 def test_an_earlier_checkpoint_is_shown_to_be_worse(tmp_path: Path) -> None:
