@@ -92,6 +92,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def simulate(session: nox.Session) -> None:
+    """False alarms and power of the gates, over 10,000 runs a row."""
+    session.install(".")
+    session.run("python", "benchmarks/gate_simulation.py", *session.posargs)
+
+
+@nox.session
 @nox.parametrize("model", MODELS)
 def bench(session: nox.Session, model: str) -> None:
     """Every suite on one model: ``nox -s "bench(model='gpt-oss-20b')"``."""
