@@ -226,6 +226,8 @@ def test_an_interrupt_keeps_what_arrived(story: Story) -> None:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=story.path,
+            # A shell ignores interrupts for what it runs in the background, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         journal = story.path / "run" / "journal.jsonl"
         limit = time.monotonic() + 60
