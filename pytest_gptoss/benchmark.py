@@ -216,6 +216,10 @@ class Benchmark:
             0-based position in the pinned dataset, which is as stable as the pin.
         strata: The column, or a function of the row, by which ``--gptoss-limit`` stratifies and
             results are broken down (subjects, tasks).
+        cluster: The column, or a function of the row, that names what items share: a passage, a
+            template, a conversation, a document. Such items rise and fall together, so gates take
+            the clusters, not the items, for what chance drew. ``None``, for the whole benchmark or
+            as the value of a row, where items are independent.
         shots: Worked examples that may be shown before each question; ``--gptoss-shots`` says how
             many.
         aggregate: Further figures of the whole, such as a mean over subjects (see
@@ -239,6 +243,7 @@ class Benchmark:
     scorer: Scorer
     id: str | Callable[[Row], str] | None = None
     strata: str | Callable[[Row], str] | None = None
+    cluster: str | Callable[[Row], str | None] | None = None
     shots: Examples | None = None
     aggregate: Aggregate | None = None
     solver: Solver = answer_in_one_turn
@@ -300,6 +305,12 @@ class Benchmark:
         """The stratum of every row, in row order, or ``None`` where none is declared."""
         return None if self.strata is None else _per_row(table, self.strata)
 
+    def clusters_of(self, table: Table) -> list[str | None] | None:
+        """What each row shares with others, in row order, or ``None`` where none is declared."""
+        if self.cluster is None:
+            return None
+        return [None if value is None else str(value) for value in _values(table, self.cluster)]
+
     def build(self, row: Row) -> Item:
         """Turn a row into its item.
 
@@ -339,9 +350,13 @@ class Benchmark:
 
 
 def _per_row(table: Table, key: str | Callable[[Row], str]) -> list[str]:
+    return [str(value) for value in _values(table, key)]
+
+
+def _values(table: Table, key: str | Callable[[Row], Any]) -> Sequence[Any]:
     if isinstance(key, str):
-        return [str(value) for value in table.column(key)]
-    return [str(key(table[index])) for index in range(len(table))]
+        return table.column(key)
+    return [key(table[index]) for index in range(len(table))]
 
 
 def as_messages(prompt: str | Iterable[Message | Mapping[str, str]]) -> tuple[Message, ...]:

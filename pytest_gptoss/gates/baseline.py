@@ -277,7 +277,7 @@ def _unpack_all(file: _File) -> Iterator[tuple[str, Scored]]:
         # As one pass in C: this runs for every item before a session may start.
         yield from zip(
             ids,
-            map(Scored._make, zip(hashes, scores, outcomes, repeat(name or None))),
+            map(Scored._make, zip(hashes, scores, outcomes, repeat(name or None), repeat(None))),
             strict=False,
         )
 

@@ -71,12 +71,17 @@ FIGURES = (
 
 
 class Scored(NamedTuple):
-    """One item's result: the mean score over its repeats, and its outcome where there is one."""
+    """One item's result: the mean score over its repeats, and its outcome where there is one.
+
+    A baseline file holds no clusters: what items share is a property of the benchmark, and the
+    candidate's declaration of it is at hand.
+    """
 
     digest: str
     score: float
     outcome: str | None
     stratum: str | None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +143,7 @@ def from_group(group: Group, settings: Mapping[str, Any], figures: Mapping[str, 
             _mean([score.value for score in scores]),
             scores[0].outcome.value if group.repeats == 1 else None,
             None if group.strata is None else group.strata[ticket.row],
+            None if group.clusters is None else group.clusters[ticket.row],
         )
     return Measured(
         model=model,
@@ -160,6 +166,7 @@ class _Line(msgspec.Struct):
     outcome: str
     score: float | None
     stratum: str | None = None
+    cluster: str | None = None
 
 
 def is_run(path: Path) -> bool:
@@ -188,6 +195,7 @@ def read_run(path: Path) -> dict[tuple[str, str], Measured]:
                 _mean([answer.score or 0.0 for answer in answers]),
                 answers[0].outcome if repeats == 1 else None,
                 answers[0].stratum,
+                answers[0].cluster,
             )
             for item_id, answers in found.get(key, {}).items()
             if len(answers) == repeats and all(a.outcome != Outcome.ERROR for a in answers)

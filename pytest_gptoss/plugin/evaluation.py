@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from pytest_gptoss.plugin.settings import Settings
     from pytest_gptoss.run.group import Ticket
 
+    # A benchmark's rows, with the id, stratum and cluster of each.
+    _Opened = tuple[Benchmark, Table, list[str], list[str] | None, list[str | None] | None]
+
 __all__ = ["Evaluation"]
 
 # A dead server ends every item for one reason; it is printed for so many of them.
@@ -65,7 +68,7 @@ class Evaluation:
         self.directory: RunDirectory | None = None
         self.summary: dict[str, Any] | None = None
         self.interrupted = False
-        self._tables: dict[str, tuple[Benchmark, Table, list[str], list[str] | None]] = {}
+        self._tables: dict[str, _Opened] = {}
         self._asked: dict[str, Benchmark] = {}
         self._collected: dict[tuple[str, str], Group] = {}
         self._places: dict[Any, tuple[Path, int | None]] = {}
@@ -93,7 +96,7 @@ class Evaluation:
     ) -> list[pytest.Item]:
         """The tests of one benchmark; none, and an error to report, where its data are missing."""
         try:
-            _, _, ids, strata = self._open(benchmark)
+            _, _, ids, strata, _ = self._open(benchmark)
         except DataError as error:
             self.errors.append(str(error))
             return []
@@ -146,7 +149,7 @@ class Evaluation:
             place = self._places[item.obj] = (Path(path), line)
         return place
 
-    def _open(self, benchmark: Benchmark) -> tuple[Benchmark, Table, list[str], list[str] | None]:
+    def _open(self, benchmark: Benchmark) -> _Opened:
         held = self._tables.get(benchmark.name)
         if held is None:
             table = benchmark.open()
@@ -154,7 +157,8 @@ class Evaluation:
                 raise DataError(
                     f"benchmark {benchmark.name}: its dataset has no rows; check the split"
                 )
-            held = (benchmark, table, benchmark.ids(table), benchmark.strata_of(table))
+            ids, strata = benchmark.ids(table), benchmark.strata_of(table)
+            held = (benchmark, table, ids, strata, benchmark.clusters_of(table))
             self._tables[benchmark.name] = held
             shots = self.settings.shots
             self._asked[benchmark.name] = (
@@ -170,13 +174,14 @@ class Evaluation:
         key = (spec.label, benchmark.name)
         group = self._collected.get(key)
         if group is None:
-            _, table, ids, strata = self._open(benchmark)
+            _, table, ids, strata, clusters = self._open(benchmark)
             group = self._collected[key] = Group(
                 spec=spec,
                 benchmark=self._asked[benchmark.name],
                 table=table,
                 ids=ids,
                 strata=strata,
+                clusters=clusters,
                 sampling=self.settings.sampling(spec),
                 repeats=self.settings.repeats,
             )

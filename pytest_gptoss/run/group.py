@@ -123,6 +123,7 @@ class Group:
     sampling: Sampling
     repeats: int = 1
     strata: Sequence[str] | None = None
+    clusters: Sequence[str | None] | None = None
     tickets: list[Ticket] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 

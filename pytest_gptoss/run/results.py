@@ -47,6 +47,7 @@ class ItemRecord(msgspec.Struct, kw_only=True):
     error: str | None
     malformed: str | None
     stratum: str | None
+    cluster: str | None
     detail: dict[str, Any]
 
 
@@ -87,6 +88,7 @@ def item_records(groups: Iterable[Group], journal: Journal) -> Iterator[ItemReco
                     error=completion.error,
                     malformed=completion.malformed,
                     stratum=None if group.strata is None else group.strata[ticket.row],
+                    cluster=None if group.clusters is None else group.clusters[ticket.row],
                     detail=score.detail,
                 )
 
