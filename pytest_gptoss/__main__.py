@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _compare(asked: argparse.Namespace) -> int:
     from pytest_gptoss.gates.compare import holm, judge, pooled
-    from pytest_gptoss.gates.wording import block
+    from pytest_gptoss.gates.wording import block, unadjusted
 
     before, after = _load(asked.baseline), _load(asked.candidate)
     results: list[dict[str, Any]] = []
@@ -112,6 +112,7 @@ def _compare(asked: argparse.Namespace) -> int:
                 f"{together['benchmarks']} benchmarks pooled: drop "
                 f"{100 * together['difference']:+.2f} points, p = {together['p_value']:.2g}, "
                 f"{together['b']:,} lost and {together['c']:,} won of {together['n']:,} items"
+                f"{unadjusted(together)}"
             )
     verdicts = {fields["verdict"] for fields in results}
     if "regressed" in verdicts:

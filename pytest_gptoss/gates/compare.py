@@ -8,11 +8,12 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss import stats
+from pytest_gptoss.gates.clustered import clusters_of, compared, judged
 from pytest_gptoss.gates.settings import changes
 from pytest_gptoss.gates.wording import graded_sentence, no_flips
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     from pytest_gptoss.gates.measured import Measured
 
@@ -35,6 +36,7 @@ class Pairs:
         changed: Items of both whose content differs: other items under the same id.
         only_before: Items that only the baseline has.
         only_after: Items that only the candidate has.
+        clusters: What each item shares with others, where that is declared.
     """
 
     ids: Sequence[str]
@@ -45,6 +47,7 @@ class Pairs:
     changed: int
     only_before: int
     only_after: int
+    clusters: Sequence[Hashable] | None = None
 
     @property
     def table(self) -> tuple[int, int, int, int]:
@@ -53,6 +56,11 @@ class Pairs:
         for before, after in zip(self.before, self.after, strict=True):
             cells[(0 if after else 1) if before else (2 if after else 3)] += 1
         return cells[0], cells[1], cells[2], cells[3]
+
+    @property
+    def clustered(self) -> bool:
+        """Whether any two of the items share a cluster."""
+        return self.clusters is not None and len(set(self.clusters)) < len(self.clusters)
 
     @property
     def differences(self) -> list[float]:
@@ -95,6 +103,7 @@ def pair(baseline: Measured, candidate: Measured) -> Pairs:
         changed=changed,
         only_before=len(baseline.items) - len(ids) - changed,
         only_after=only_after,
+        clusters=clusters_of(baseline, candidate, ids),
     )
 
 
@@ -134,6 +143,7 @@ def judge(
         "b": None,
         "c": None,
         "n": len(pairs.ids),
+        "clusters": None,
         "odds_ratio": None,
         "cohens_g": None,
         "minimum_detectable_drop": None,
@@ -162,7 +172,11 @@ def judge(
     }
     fields["refused"] = _refusal(candidate, pairs, [str(change) for change in forbidding])
     if fields["refused"] is None:
-        fields |= (_mcnemar if pairs.binary else _graded)(pairs, margin, alpha)
+        if pairs.clustered:
+            apart = _apart(pairs, 1.0 - 2.0 * alpha)
+            fields |= judged(pairs, margin=margin, alpha=alpha, apart=apart) | _counts(pairs)
+        else:
+            fields |= (_mcnemar if pairs.binary else _graded)(pairs, margin, alpha)
     return fields, pairs
 
 
@@ -196,10 +210,8 @@ def _mcnemar(pairs: Pairs, margin: float, alpha: float) -> dict[str, Any]:
         "interval": [gate.low, gate.high],
         "p_value": gate.p_value,
         "method": "McNemar mid-p, one-sided; Tango interval",
-        "b": gate.b,
-        "c": gate.c,
         "n": gate.n,
-        **_effects(gate.b, gate.c),
+        **_counts(pairs),
         "minimum_detectable_drop": gate.minimum_detectable_drop,
         "items_needed": gate.items_needed,
         "sentence": gate.sentence,
@@ -238,8 +250,7 @@ def _graded(pairs: Pairs, margin: float, alpha: float) -> dict[str, Any]:
             low=low,
             high=high,
             n=n,
-            lower=lower,
-            higher=higher,
+            counted=f"{lower:,} items scored lower and {higher:,} higher of {n:,}",
             p_value=p_value,
             margin=margin,
             alpha=alpha,
@@ -266,6 +277,15 @@ def _interval(differences: Sequence[float], confidence: float) -> tuple[float, f
     return bootstrap.low, bootstrap.high, "BCa bootstrap interval over items"
 
 
+def _apart(pairs: Pairs, confidence: float) -> tuple[float, float]:
+    """The interval of these items as if they were independent."""
+    if pairs.binary:
+        drop = stats.paired_difference(*pairs.table, confidence=confidence)
+        return drop.low, drop.high
+    low, high, _ = _interval(pairs.differences, confidence)
+    return low, high
+
+
 def difference(
     first: Measured, second: Measured, *, confidence: float = 0.95
 ) -> tuple[dict[str, Any], Pairs]:
@@ -282,6 +302,7 @@ def difference(
         "benchmark": first.benchmark,
         "models": [first.model, second.model],
         "n": n,
+        "clusters": None,
         "scores": [_mean(pairs.before), _mean(pairs.after)],
         "difference": None,
         "interval": None,
@@ -297,17 +318,19 @@ def difference(
     }
     if n == 0:
         return fields, pairs
+    if pairs.clustered:
+        apart = _apart(pairs, confidence)
+        fields |= compared(pairs, confidence=confidence, apart=apart) | _counts(pairs)
+        return fields, pairs
     if pairs.binary:
-        a, b, c, d = pairs.table
-        drop = stats.paired_difference(a, b, c, d, confidence=confidence)
+        drop = stats.paired_difference(*pairs.table, confidence=confidence)
+        _, b, c, _ = pairs.table
         fields |= {
             "difference": drop.drop,
             "interval": [drop.low, drop.high],
             "p_value": stats.mcnemar(b, c).p_value,
             "method": "McNemar mid-p, two-sided; Tango interval",
-            "b": b,
-            "c": c,
-            **_effects(b, c),
+            **_counts(pairs),
         }
         return fields, pairs
     differences = pairs.differences
@@ -330,12 +353,18 @@ def holm(family: Sequence[dict[str, Any]]) -> None:
 
 
 def pooled(gates: Sequence[dict[str, Any]], *, alpha: float) -> dict[str, Any] | None:
-    """One test over all benchmarks of a model, where several could be compared by McNemar."""
+    """One test over all benchmarks of a model, where several are right or wrong item by item.
+
+    It takes every item for independent; where a benchmark has clusters the method says so.
+    """
     tables = [(gate["b"], gate["c"]) for gate in gates if gate["b"] is not None]
     if len(tables) < 2:
         return None
     test = stats.pooled_mcnemar(tables, alternative="regression")
     n = sum(gate["n"] for gate in gates if gate["b"] is not None)
+    method = "stratified McNemar mid-p, one-sided, weighted by items"
+    if any(gate["clusters"] is not None for gate in gates if gate["b"] is not None):
+        method += "; clusters are not taken into account"
     return {
         "benchmarks": len(tables),
         "n": n,
@@ -343,10 +372,18 @@ def pooled(gates: Sequence[dict[str, Any]], *, alpha: float) -> dict[str, Any] |
         "c": test.c,
         "difference": (test.b - test.c) / n,
         "p_value": test.p_value,
-        "method": "stratified McNemar mid-p, one-sided, weighted by items",
+        "method": method,
         "regressed": test.p_value <= alpha,
         **_effects(test.b, test.c),
     }
+
+
+def _counts(pairs: Pairs) -> dict[str, Any]:
+    """Losses, wins and effect sizes, where items are right or wrong."""
+    if not pairs.binary:
+        return {}
+    _, b, c, _ = pairs.table
+    return {"b": b, "c": c, **_effects(b, c)}
 
 
 def _effects(b: int, c: int) -> dict[str, float | None]:

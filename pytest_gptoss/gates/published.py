@@ -148,6 +148,7 @@ def _fields(
         "adjusted_p_value": None,
         "method": f"unpaired: the run's interval against a published figure ({stated})",
         "paired": False,
+        "clusters": None,
         "b": None,
         "c": None,
         "n": len(candidate.items),

@@ -10,7 +10,7 @@ from pytest_gptoss.stats.wording import neither, points, rate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["block", "graded_sentence", "no_flips", "power_line", "settings_line"]
+__all__ = ["block", "graded_sentence", "no_flips", "power_line", "settings_line", "unadjusted"]
 
 _CHANGES_SHOWN = 8
 
@@ -22,15 +22,14 @@ def graded_sentence(
     low: float,
     high: float,
     n: int,
-    lower: int,
-    higher: int,
+    counted: str,
     p_value: float,
     margin: float,
     alpha: float,
     smallest: float | None,
     needed: int | None,
 ) -> str:
-    """The verdict about scores that are degrees, or means over repeats."""
+    """The verdict about scores that are degrees, means over repeats, or come in clusters."""
     level = f"{100.0 * (1.0 - 2.0 * alpha):.3g} % interval"
     if mean > 0:
         seen = f"the mean score is {points(mean)} lower"
@@ -38,10 +37,7 @@ def graded_sentence(
         seen = f"the mean score is {points(-mean)} higher"
     else:
         seen = "the mean score is the same"
-    seen += (
-        f" ({level} of the drop {100 * low:.2f} to {100 * high:.2f}; {lower:,} items scored lower "
-        f"and {higher:,} higher of {n:,})"
-    )
+    seen += f" ({level} of the drop {100 * low:.2f} to {100 * high:.2f}; {counted})"
     if verdict == "regressed":
         return f"Regressed: {seen}, more than chance explains (p = {p_value:.2g})."
     if verdict in ("improved", "within-margin"):
@@ -72,6 +68,12 @@ def block(gate: Mapping[str, Any]) -> list[str]:
             more = f" (and {left:,} more in flips.json)" if left else ""
             lines.append(f"{title}: {' '.join(map(quote, flipped['first']))}{more}")
     return lines
+
+
+def unadjusted(pooled: Mapping[str, Any]) -> str:
+    """A caution behind a pooled test that takes clustered items for independent."""
+    _, _, caution = pooled["method"].partition("; ")
+    return f"; {caution}" if caution else ""
 
 
 def settings_line(gate: Mapping[str, Any]) -> list[str]:
@@ -123,8 +125,15 @@ def _score_line(gate: Mapping[str, Any]) -> str:
     return (
         f"baseline {100 * gate['baseline_score']:.2f} % ({gate['baseline']}"
         f"{': ' + parts if parts else ''}), this run {100 * gate['score']:.2f} %, "
-        f"{gate['n']:,} items"
+        f"{gate['n']:,} items{_in_clusters(gate)}"
     )
+
+
+def _in_clusters(gate: Mapping[str, Any]) -> str:
+    number = gate["clusters"]
+    if number is None:
+        return ""
+    return f" in {number:,} {'clusters' if number != 1 else 'cluster'}"
 
 
 def _p_value(gate: Mapping[str, Any]) -> str:
@@ -138,6 +147,8 @@ def _reach(gate: Mapping[str, Any]) -> str:
     if not gate["paired"]:
         return text
     reach = gate["minimum_detectable_drop"]
+    if reach is None and gate["clusters"] is not None:
+        return f"{text}; no drop is named for so few clusters or differing items{_noise(gate)}"
     if reach is None:
         return f"{text}; no drop is found where so few items differ{_noise(gate)}"
     return f"{text}; a drop of {points(reach)} or more is found with 80 % power{_noise(gate)}"

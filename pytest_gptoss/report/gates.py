@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_gptoss.gates.wording import block
+from pytest_gptoss.gates.wording import block, unadjusted
 from pytest_gptoss.report.figures import percent
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def pooled_lines(summary: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(
             f"{model}, {test['benchmarks']} benchmarks pooled: {shown} (drop "
             f"{100 * test['difference']:+.2f} points, p = {test['p_value']:.2g}, {test['b']:,} "
-            f"lost and {test['c']:,} won of {test['n']:,} items)",
+            f"lost and {test['c']:,} won of {test['n']:,} items){unadjusted(test)}",
             style="bold red" if test["regressed"] else "bold",
         )
     gates = [group["gate"] for group in summary["groups"] if group.get("gate")]
