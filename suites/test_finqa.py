@@ -46,6 +46,8 @@ finqa = Benchmark(
     item=question,
     scorer=scorers.finqa(),
     id="id",
+    # The questions on one page of a filing share its text and its table.
+    cluster=lambda row: row["id"].rpartition("-")[0],
     title="FinQA",
     task="a number, or yes or no, from a report's text and table",
     licence="MIT (original dataset), CC-BY-4.0 (Hub)",
