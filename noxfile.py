@@ -65,7 +65,8 @@ def tests(session: nox.Session) -> None:
         _install_engines(session, vllm=True)
     else:
         session.install(".[test]", "openai-harmony>=0.0.8")
-    session.run("pytest", *session.posargs)
+    # A file stays in one process, so that each engine is started once.
+    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session
