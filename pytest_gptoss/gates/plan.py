@@ -71,7 +71,7 @@ def plan(
     }
 
 
-def reach(held: Measured, name: str, items: int, *, alpha: float) -> str:
+def reach(held: Measured, name: str, items: int, *, alpha: float, clustered: bool = False) -> str:
     """The smallest drop that a gate finds in four of five runs, in a sentence.
 
     Args:
@@ -79,6 +79,7 @@ def reach(held: Measured, name: str, items: int, *, alpha: float) -> str:
         name: What to call the group.
         items: Items that will be compared.
         alpha: The gate's error rate.
+        clustered: Whether items share clusters, so that they show less than this.
     """
     if not held.binary:
         return f"{name}: {items:,} items: compared by their mean score"
@@ -91,7 +92,13 @@ def reach(held: Measured, name: str, items: int, *, alpha: float) -> str:
         drop = stats.minimum_detectable_drop(items, discordance, alpha=alpha) or _smallest(
             items, alpha
         )
-    return power_line(name, items=items, drop=drop, discordance=discordance, known=known)
+    line = power_line(name, items=items, drop=drop, discordance=discordance, known=known)
+    # How alike the items of a cluster will be is not known before they are answered.
+    return (
+        f"{line}, were they independent: they come in clusters, which show less"
+        if clustered
+        else line
+    )
 
 
 def _smallest(items: int, alpha: float) -> float | None:

@@ -144,6 +144,7 @@ class Gates:
         """
         lines = []
         several = len({model for model, _ in selected}) > 1
+        clustered = {group.key for group in self._evaluation.collected() if group.clustered}
         record: dict[str, Any] | None = None
         for key, ids in selected.items():
             held = self._baselines.get(key)
@@ -151,7 +152,8 @@ class Gates:
                 continue
             name = f"{key[0]} {key[1]}" if several else key[1]
             shared = sum(item_id in held.items for item_id in ids)
-            lines.append(reach(held, name, shared, alpha=self.settings.alpha_of(key[1])))
+            alpha = self.settings.alpha_of(key[1])
+            lines.append(reach(held, name, shared, alpha=alpha, clustered=key in clustered))
             if record is None:
                 record = self._evaluation.record(self._evaluation.collected())
             forbidding, _, _ = changes(held.conditions, conditions(record, *key))

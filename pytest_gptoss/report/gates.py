@@ -73,8 +73,10 @@ def comparison_lines(comparisons: Sequence[Mapping[str, Any]]) -> Iterator[Text]
 
     if not comparisons:
         return
+    apart = all(fields["clusters"] is None for fields in comparisons)
+    tests = "McNemar mid-p or sign-flip" + ("" if apart else ", by clusters where items share them")
     yield Text("models compared item by item", style="bold").append(
-        "  McNemar mid-p or sign-flip, two-sided; p by Holm over this table; A − B in points",
+        f"  {tests}, two-sided; p by Holm over this table; A − B in points",
         style="not bold dim",
     )
     rows = [_row(fields) for fields in comparisons]

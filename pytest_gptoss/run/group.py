@@ -132,6 +132,12 @@ class Group:
         """Model label and benchmark name."""
         return self.spec.label, self.benchmark.name
 
+    @property
+    def clustered(self) -> bool:
+        """Whether any two rows share a cluster."""
+        named = [name for name in self.clusters or () if name is not None]
+        return len(set(named)) < len(named)
+
     def ticket(self, row: int) -> Ticket:
         """A ticket for the item in this row; it is not selected by being made."""
         return Ticket(self, row, self.ids[row])

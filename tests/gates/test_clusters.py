@@ -89,6 +89,34 @@ def test_the_gate_takes_the_clusters_for_what_chance_drew(story: Story) -> None:
     assert "cluster-robust t (CR1, 40 clusters), one-sided" in text
 
 
+def test_what_is_announced_holds_for_independent_items_and_says_so(story: Story) -> None:
+    told = clustered(story, 200, 5)
+    told.save()
+    assert "they come in clusters, which show less" in said(told.gate())
+    story.suite(rows=200, extra='cluster="a",')
+    assert "they come in clusters" not in said(told.gate("--gptoss-run", "again"))
+
+
+def test_two_models_of_a_session_are_compared_by_clusters(story: Story) -> None:
+    clustered(story, 200, 5)
+    for name, wrong in (("one", range(15)), ("two", range(15, 45))):
+        answers = story.answers(rows=200, wrong=wrong).read_text()
+        file = story.path / "answers" / "sums" / f"{name}.jsonl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(answers)
+    result = story.run(
+        *("--model", "one", "--model", "two", "--gptoss-completions", "answers", "-q"),
+        *("--gptoss-run", "run"),
+    )
+    (compared,) = story.summary()["comparisons"]
+    differences = [-1.0] * 15 + [1.0] * 30 + [0.0] * 155
+    _, interval, p_value = oracle(differences, [n // 5 for n in range(200)], 0.95)
+    assert (compared["b"], compared["c"], compared["clusters"]) == (30, 15, 40)
+    assert compared["p_value"] == pytest.approx(p_value)
+    assert compared["interval"] == pytest.approx(interval)
+    assert "by clusters where items share them, two-sided" in said(result)
+
+
 def test_what_mcnemar_calls_a_regression_clusters_may_not(story: Story) -> None:
     told = clustered(story, 200, 5)
     told.wrong = set(range(15))
