@@ -236,7 +236,10 @@ def test_an_interrupt_keeps_what_arrived(story: Story) -> None:
                 break
             time.sleep(0.1)
         session.send_signal(signal.SIGINT)
-        output, _ = session.communicate(timeout=60)
+        try:
+            output, _ = session.communicate(timeout=60)
+        finally:
+            session.kill()
     assert session.returncode == pytest.ExitCode.INTERRUPTED, output
     assert len(story.items()) == 6
     summary = story.summary()
