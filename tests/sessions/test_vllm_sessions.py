@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_greedy_answers_of_server_and_process_are_equal(data_folder: Path, tmp_p
         tmp_path / "tiny", vocab_size=O200K_VOCABULARY, tokenizer=False, context_length=1024
     )
     write_wide_tokenizer(checkpoint)
-    asked = ("--gptoss-limit", "48", "--gptoss-max-tokens", "16", "--gptoss-effort", "low")
+    asked = ("--gptoss-max-tokens", "12", "--gptoss-effort", "low")
     in_process, _ = session(
         *(data_folder, tmp_path / "process", checkpoint, *asked),
         *("--gptoss-engine", "vllm", "--gptoss-engine-arg", "dtype=float32"),
@@ -121,13 +122,17 @@ def test_greedy_answers_of_server_and_process_are_equal(data_folder: Path, tmp_p
         assert ours["finish_reason"] == theirs["finish_reason"]
     # The weights are noise, so the answers have no channels: compare the transcripts themselves.
     ours_raw, theirs_raw = (transcripts(tmp_path / run) for run in ("process", "served"))
-    compared = 0
+    compared, differ = 0, []
     for item_id, text in theirs_raw.items():
         tokens = [int(token) for token in re.findall(r"<(\d+)>", text)]
         if "".join(f"<{token}>" for token in tokens) == text:  # else some token is a single byte
-            assert harmony().decode(tokens) == ours_raw[item_id]
             compared += 1
-    assert compared >= 40
+            if harmony().decode(tokens) != ours_raw[item_id]:
+                differ.append(item_id)
+    assert compared >= 1200
+    # The two batch differently, and float32 sums differ in their last bits with the batch: where
+    # the two likeliest of 201,088 tokens are that close, one may overtake the other.
+    assert len(differ) <= 0.005 * compared, differ
 
 
 def transcripts(run: Path) -> dict[str, str]:
@@ -141,6 +146,7 @@ def transcripts(run: Path) -> dict[str, str]:
     }
 
 
+@cache
 def harmony() -> Any:
     from openai_harmony import HarmonyEncodingName, load_harmony_encoding
 
