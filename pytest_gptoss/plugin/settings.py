@@ -127,13 +127,15 @@ def read_settings(config: pytest.Config) -> Settings:
         seed=seed or 0,
     )
     names = _models(config.getoption("model"))
-    engine: str | None
+    engine: str | None = None
+    no_engine: UsageError | None = None
     try:
         engine = choose(text("gptoss_engine") or "auto", options)
-    except UsageError:
-        if names:
+    except UsageError as error:
+        asked = text("gptoss_engine") or options.endpoint or options.completions
+        if names and asked not in (None, "auto"):
             raise
-        engine = None
+        no_engine = error  # said last: a wrong value or name is nearer to what was typed
     settings = Settings(
         specs=(),
         engine=engine,
@@ -168,6 +170,8 @@ def read_settings(config: pytest.Config) -> Settings:
             f"{' and '.join(labels)} {'has' if len(labels) == 1 else 'have'} not; leave it out, or "
             "state a model's efforts in a model registry of your own"
         )
+    if no_engine is not None and names:
+        raise no_engine
     return Settings(**{**_fields(settings), "specs": specs})
 
 

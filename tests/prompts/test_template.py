@@ -11,6 +11,8 @@ from pytest_gptoss.models import resolve
 from pytest_gptoss.prompts import renderer_for
 from pytest_gptoss.records import Message
 
+pytest.importorskip("transformers", reason="chat templates need transformers (the embedded extra)")
+
 SPECIAL = ["<|endoftext|>", "<|start|>", "<|end|>", "<|message|>", "<|channel|>", "<|return|>"]
 SPECIAL += ["<|call|>", "<|constrain|>", "<think>", "</think>", "<bos>"]
 
