@@ -72,7 +72,7 @@ def _against_baselines(evaluation: Evaluation, run: Path) -> dict[tuple[str, str
     finder = Finder(settings.root, settings.baseline, settings.baseline_from)
     measured = read_run(run)
     flipped = {}
-    for group in evaluation.collected():
+    for group in evaluation.collection.groups:
         ours = measured.get(group.key)
         theirs = finder.find(group.key[0], group.spec.slug, group.key[1])
         if ours is not None and theirs is not None:
@@ -98,7 +98,9 @@ def _newest_runs(evaluation: Evaluation, path: Path) -> dict[tuple[str, str], se
             return None
         return _ids(theirs, read_run(run)[group.key])
 
-    flipped = {group.key: ids for group in evaluation.collected() if (ids := of(group)) is not None}
+    flipped = {
+        group.key: ids for group in evaluation.collection.groups if (ids := of(group)) is not None
+    }
     if not flipped:
         raise UsageError(
             f"--gptoss-flips: no run in {runs} measured what {path} is the baseline of; name a "

@@ -144,7 +144,7 @@ class Gates:
         """
         lines = []
         several = len({model for model, _ in selected}) > 1
-        clustered = {group.key for group in self._evaluation.collected() if group.clustered}
+        clustered = {group.key for group in self._evaluation.collection.groups if group.clustered}
         record: dict[str, Any] | None = None
         for key, ids in selected.items():
             held = self._baselines.get(key)
@@ -155,7 +155,7 @@ class Gates:
             alpha = self.settings.alpha_of(key[1])
             lines.append(reach(held, name, shared, alpha=alpha, clustered=key in clustered))
             if record is None:
-                record = self._evaluation.record(self._evaluation.collected())
+                record = self._evaluation.record(self._evaluation.collection.groups)
             forbidding, _, _ = changes(held.conditions, conditions(record, *key))
             if forbidding:
                 differ = "; ".join(map(str, forbidding))

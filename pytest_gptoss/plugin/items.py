@@ -54,7 +54,7 @@ class BenchmarkItem(pytest.Function):
 
     def reportinfo(self) -> tuple[Any, int | None, str]:
         """Where the test stands; asked for every item, so found out once for all."""
-        path, line = self.evaluation.place(self)
+        path, line = self.evaluation.collection.place(self)
         return path, line, self.name
 
 

@@ -84,7 +84,7 @@ def collect(
     evaluation = collector.config.stash.get(EVALUATION, None)
     if evaluation is None:
         return list(skipped(collector, name, function))
-    return list(evaluation.collect(collector, name, function, function.__dict__[MARKER]))
+    return list(evaluation.collection.collect(collector, name, function, function.__dict__[MARKER]))
 
 
 def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
@@ -98,7 +98,7 @@ def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
     from pytest_gptoss.plugin.items import BenchmarkItem
 
     mismatch = evaluation.gates.check()
-    errors = [*evaluation.errors, *([mismatch] if mismatch else [])]
+    errors = [*evaluation.collection.errors, *([mismatch] if mismatch else [])]
     try:
         if errors:
             raise pytest.UsageError("\n".join(dict.fromkeys(errors)))
