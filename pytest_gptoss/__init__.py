@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_gptoss import scorers, stats
     from pytest_gptoss.benchmark import Benchmark, Item
-    from pytest_gptoss.data import hub
+    from pytest_gptoss.data import hub, release
     from pytest_gptoss.errors import DataError, EngineError, GptossError, UsageError
     from pytest_gptoss.plugin.answered import Response
     from pytest_gptoss.prompts.shots import Shots
@@ -35,6 +35,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "hub",
+    "release",
     "scorers",
     "stats",
 ]
@@ -45,6 +46,7 @@ _HOMES = {
     "Benchmark": "benchmark",
     "Item": "benchmark",
     "hub": "data",
+    "release": "data",
     "DataError": "errors",
     "EngineError": "errors",
     "GptossError": "errors",

@@ -5,6 +5,8 @@ The validation split, because the labels of the test split are not public.
 
 from pytest_gptoss import Benchmark, Item, Response, Shots, hub, scorers
 
+REVISION = "617524a00b307ff6f9933702f724131fe12ca7ce"
+
 # The categories of C-Eval's own subject_mapping.json (https://github.com/hkust-nlp/ceval).
 CATEGORIES = {
     "STEM": (
@@ -84,8 +86,7 @@ D. {D}"""
 
 ceval = Benchmark(
     name="ceval",
-    # The Hub shows no commit that could be checked against these rows, so the branch is named.
-    rows=hub("ceval/ceval-exam", config=SUBJECTS, split="val", revision="main"),
+    rows=hub("ceval/ceval-exam", config=SUBJECTS, split="val", revision=REVISION),
     item=lambda row: Item(
         prompt=PROMPT.format_map(row),
         target=row["answer"],
@@ -96,7 +97,7 @@ ceval = Benchmark(
     id=lambda row: f"{row['config']}/{row['id']}",
     strata="config",
     shots=Shots(
-        rows=hub("ceval/ceval-exam", config=SUBJECTS, split="dev", revision="main"),
+        rows=hub("ceval/ceval-exam", config=SUBJECTS, split="dev", revision=REVISION),
         by="config",
         answer=lambda _row, item: f"答案：{item.target}",
     ),

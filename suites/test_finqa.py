@@ -1,6 +1,10 @@
 """FinQA: calculations on financial reports (Chen et al., 2021, arXiv:2109.00122)."""
 
-from pytest_gptoss import Benchmark, Item, Response, hub, scorers
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from pytest_gptoss import Benchmark, Item, Response, release, scorers
 from pytest_gptoss.benchmark import Row
 
 PROMPT = """\
@@ -15,6 +19,22 @@ answer a question that asks for it with yes or no. End with one line of the form
 {after}
 
 Question: {question}"""
+
+
+def as_on_the_hub(content: bytes) -> Iterator[dict[str, Any]]:
+    """The release's entries with the columns of ibm-research/finqa."""
+    for entry in json.loads(content):
+        asked = entry["qa"]
+        yield {
+            "id": entry["id"],
+            "pre_text": entry["pre_text"],
+            "post_text": entry["post_text"],
+            "table": entry["table"],
+            "question": asked["question"],
+            "answer": asked["answer"],
+            "final_result": str(asked["exe_ans"]),
+            "program_re": asked["program_re"],
+        }
 
 
 def question(row: Row) -> Item:
@@ -40,9 +60,16 @@ def question(row: Row) -> Item:
 
 finqa = Benchmark(
     name="finqa",
-    # The Hub holds a loading script here, which `datasets` no longer runs, and no commit that could
-    # be checked: without a local mirror the rows are out of reach.
-    rows=hub("ibm-research/finqa", config="en", split="test", revision="main"),
+    # The Hub holds a loading script here, which `datasets` no longer runs: the authors' release.
+    rows=release(
+        "ibm-research/finqa",
+        config="en",
+        split="test",
+        url="https://raw.githubusercontent.com/czyssrs/FinQA/{revision}/dataset/test.json",
+        revision="0f16e2867befa6840783e58be38c9efb9229d742",
+        sha256="831dbfb2e785dbc227f895ce3f24046433467aec67b09db2bd6ac7692a8a30dc",
+        read=as_on_the_hub,
+    ),
     item=question,
     scorer=scorers.finqa(),
     id="id",

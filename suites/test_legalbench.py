@@ -1,21 +1,28 @@
 """LegalBench: tasks of legal reasoning (Guha et al., 2023, arXiv:2308.11462).
 
 The prompts are the published ones of each task, with their examples. They are not part of the
-dataset on the Hub: the benchmark runs from a local mirror that holds, beside each task's rows,
-``nguha/legalbench/_prompts/base_prompt.jsonl`` with the columns ``task`` and ``base_prompt`` (each
-task's ``base_prompt.txt`` from https://github.com/HazyResearch/legalbench).
+dataset on the Hub: they come from the authors' repository, or in a local mirror from
+``nguha/legalbench/_prompts/base_prompt.jsonl`` with the columns ``task`` and ``base_prompt``.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from pytest_gptoss import Benchmark, DataError, Item, Response, hub, scorers
+from pytest_gptoss import Benchmark, Item, Response, hub, scorers
 from pytest_gptoss.benchmark import Row
+from pytest_gptoss.data import fetch, mirror
 
 INSTRUCTIONS = (
     "Complete the last entry of the text. Reply with the answer alone, in the form of the examples."
+)
+# The tasks with published prompts and rows that may be used again.
+TASKS = Path(__file__).with_name("legalbench_tasks.txt")
+PROMPTS = (
+    "https://raw.githubusercontent.com/HazyResearch/legalbench/"
+    "b46bf4ffae90524b2b72aaa30e7745fe9db64481/tasks/{task}/base_prompt.txt"
 )
 LETTERS = tuple("ABCDEFGHIJ")
 # Tasks that LegalBench does not evaluate by balanced accuracy over their labels.
@@ -31,23 +38,22 @@ class Tasks:
 
     def __call__(self) -> Sequence[Row]:
         """All tasks' rows, one task after the other."""
-        try:
-            prompts = hub(self.path, config="_prompts", split="base_prompt").open()
-        except DataError as error:
-            raise DataError(
-                "LegalBench's published prompts are not part of its dataset on the Hub: name a "
-                "local mirror with --gptoss-data that holds "
-                f"{self.path}/_prompts/base_prompt.jsonl ({error})"
-            ) from error
         rows: list[Row] = []
-        for task, prompt in zip(prompts.column("task"), prompts.column("base_prompt"), strict=True):
+        for task, prompt in self._prompts():
             table = hub(self.path, config=task, split="test", revision=self.revision).open()
-            labels = _labels(table.column("answer"))
-            rows += [
-                {**table[index], "task": task, "prompt": prompt, "labels": labels}
-                for index in range(len(table))
-            ]
+            labels = _labels([str(answer) for answer in table.column("answer")])
+            for row in (table[index] for index in range(len(table))):
+                added = {"task": task, "prompt": prompt, "labels": labels}
+                rows.append({**row, **added, "answer": str(row["answer"])})
         return rows
+
+    def _prompts(self) -> list[tuple[str, str]]:
+        if mirror() is not None:
+            table = hub(self.path, config="_prompts", split="base_prompt").open()
+            return list(zip(table.column("task"), table.column("base_prompt"), strict=True))
+        tasks = TASKS.read_text(encoding="utf-8").split()
+        prompts = fetch([PROMPTS.format(task=task) for task in tasks])
+        return [(task, prompt.decode()) for task, prompt in zip(tasks, prompts, strict=True)]
 
     def describe(self) -> dict[str, Any]:
         """What identifies the rows."""
@@ -64,7 +70,7 @@ def _labels(answers: Sequence[str]) -> tuple[str, ...]:
 
 legalbench = Benchmark(
     name="legalbench",
-    rows=Tasks("nguha/legalbench", revision="e042ea68c19df12b737fe768572f22ead61e8e37"),
+    rows=Tasks("nguha/legalbench", revision="daec8237410aa23e3faf4bc41ad8b3a7e1696826"),
     item=lambda row: Item(
         prompt=re.sub(r"\{\{(.*?)\}\}", lambda match: str(row[match[1]]), row["prompt"]),
         target=row["answer"],

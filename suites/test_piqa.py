@@ -13,13 +13,13 @@ B) {sol2}"""
 
 piqa = Benchmark(
     name="piqa",
-    # The dataset's own branch holds a loading script, which `datasets` no longer runs; the Hub's
-    # conversion of it to Parquet lives on this branch.
+    # The dataset's own branch holds a loading script, which `datasets` no longer runs; this is a
+    # commit of the Hub's conversion of it to Parquet (refs/convert/parquet).
     rows=hub(
         "ybisk/piqa",
         config="plain_text",
         split="validation",
-        revision="refs/convert/parquet",
+        revision="142c51238b3ca2bc61e9a075913871b8b600e8e1",
     ),
     item=lambda row: Item(
         prompt=PROMPT.format(goal=row["goal"], sol1=row["sol1"].strip(), sol2=row["sol2"].strip()),

@@ -59,7 +59,8 @@ HEAD = """\
 <!-- Written by tools/benchmarks_page.py from the declarations in suites/; edit those. -->
 
 Every benchmark is one file in [`suites/`](../suites): the declaration and its test function. Rows
-come from the Hub at the named revision, or from a local mirror (`--gptoss-data DIR`) laid out
+come from the Hub at the named revision, or from the authors' release where the Hub holds only a
+script for it, or from a local mirror (`--gptoss-data DIR`) laid out
 `<owner>/<name>/<config>/<split>.jsonl`. Items are asked in one chat turn; the answer is read from
 the final text alone. How to write one of your own: [adding-a-benchmark.md](adding-a-benchmark.md).
 
@@ -190,7 +191,10 @@ def _source(benchmark: Benchmark) -> str:
     named = f", {config}" if isinstance(config, str) else ""
     named += f", {len(config)} configurations" if isinstance(config, list) else ""
     named += f", split `{rows['split']}`" if "split" in rows else ""
-    named += f", revision `{revision}`" if revision else ""
+    if revision:
+        url = rows.get("release")
+        released = f" of the authors' release ({url})" if url else ""
+        named += f", revision `{revision}`{released}"
     prompt = f" Prompt: {benchmark.prompt_source}." if benchmark.prompt_source else ""
     return (
         f"- **{benchmark.title or benchmark.name}**: `{place}`{named}."

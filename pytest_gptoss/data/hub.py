@@ -188,13 +188,13 @@ def _is_commit(revision: str | None) -> bool:
 
 def _prepared(key: str | None, load: Callable[[Any], Any]) -> pa.Table:
     """Map the Arrow files remembered under a key, or load through `datasets` and remember them."""
-    note = None if key is None else _notes() / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
+    note = None if key is None else notes() / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
     if note is not None:
         with contextlib.suppress(OSError, msgspec.DecodeError):
             files = [Path(name) for name in msgspec.json.decode(note.read_bytes(), type=list[str])]
             if files and all(file.is_file() for file in files):
                 return map_arrow_files(files)
-    with _quiet() as datasets:
+    with quiet() as datasets:
         loaded = load(datasets)
         files = [Path(entry["filename"]) for entry in loaded.cache_files]
         plain = _is_plain(datasets, loaded.features)
@@ -202,7 +202,7 @@ def _prepared(key: str | None, load: Callable[[Any], Any]) -> pa.Table:
             # Some column is decoded by `datasets` itself, so its raw Arrow would be something else.
             return loaded.with_format("arrow")[:] if plain else _decoded(loaded)
     if note is not None:
-        _remember(note, [str(file) for file in files])
+        remember(note, [str(file) for file in files])
     return map_arrow_files(files)
 
 
@@ -232,12 +232,14 @@ def _is_plain(datasets: Any, feature: Any) -> bool:
     return inner is not None and _is_plain(datasets, inner)
 
 
-def _notes() -> Path:
+def notes() -> Path:
+    """Where the places of prepared files are remembered."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "pytest-gptoss" / "tables"
 
 
-def _remember(note: Path, files: list[str]) -> None:
+def remember(note: Path, files: list[str]) -> None:
+    """Note where the prepared files of a dataset lie."""
     # A cache that cannot be written costs time, never the run.
     with contextlib.suppress(OSError):
         note.parent.mkdir(parents=True, exist_ok=True)
@@ -248,7 +250,7 @@ def _remember(note: Path, files: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[Any]:
+def quiet() -> Iterator[Any]:
     """Import `datasets` and keep its progress bars and log lines off the test session's screen."""
     import warnings
 
