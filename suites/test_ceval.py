@@ -1,6 +1,7 @@
 """C-Eval: Chinese exams in 52 subjects (Huang et al., 2023, arXiv:2305.08322).
 
-The validation split, because the labels of the test split are not public.
+The validation split, on which most scores are published: the labels of the test split came out two
+years later.
 """
 
 from pytest_gptoss import Benchmark, Item, Response, Shots, hub, scorers
