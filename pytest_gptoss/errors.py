@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["DataError", "EngineError", "FatalEngineError", "GptossError", "UsageError"]
+__all__ = [
+    "DataError",
+    "EngineDiedError",
+    "EngineError",
+    "FatalEngineError",
+    "GptossError",
+    "UsageError",
+]
 
 
 class GptossError(Exception):
@@ -23,3 +30,7 @@ class EngineError(GptossError):
 
 class FatalEngineError(EngineError):
     """The engine can serve nothing more; the items still waiting end as ``error`` at once."""
+
+
+class EngineDiedError(FatalEngineError):
+    """The engine's own process has died; a fresh one may well serve what this one cannot."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.engines import _vllm_process as process
 from pytest_gptoss.engines._tokens import complete, one_line, prompt_of, room_for, unwarned
-from pytest_gptoss.errors import EngineError, FatalEngineError, GptossError, UsageError
+from pytest_gptoss.errors import EngineDiedError, EngineError, GptossError, UsageError
 from pytest_gptoss.models import gpu_memory
 from pytest_gptoss.prompts import renderer_for
 
@@ -196,7 +196,7 @@ class VllmEngine:
 
         Raises:
             EngineError: The prompt does not fit, or vLLM refused or lost the request.
-            FatalEngineError: vLLM's core process has died.
+            EngineDiedError: vLLM's core process has died.
         """
         engine, renderer = self._engine, self._renderer
         if engine is None or renderer is None:
@@ -245,7 +245,7 @@ class VllmEngine:
             async for one in engine.generate(tokens_input(tokens), params, name):
                 output = one
         except EngineDeadError as error:
-            raise FatalEngineError(await self._death()) from error
+            raise EngineDiedError(await self._death()) from error
         except Exception as error:  # a request that vLLM rejects, or its own failure on it
             raise EngineError(f"vLLM failed on the request: {one_line(error)}") from error
         if output is None:

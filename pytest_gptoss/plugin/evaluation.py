@@ -185,6 +185,11 @@ class Evaluation:
         """The model whose engine is starting just now."""
         return self._scheduler.opening if self._scheduler is not None else None
 
+    @property
+    def remarks(self) -> list[str]:
+        """What the reader of the results must know of how they came about, a sentence each."""
+        return list(self._scheduler.notes) if self._scheduler is not None else []
+
     def record(self, groups: Sequence[Group]) -> dict[str, Any]:
         """The settings record of some groups."""
         facts = self._scheduler.facts if self._scheduler is not None else {}

@@ -36,6 +36,7 @@ def write_run(evaluation: Evaluation, directory: RunDirectory, journal: Journal)
             "schema": 1,
             "complete": all(group["n"] == group["selected"] for group in figures),
             "interrupted": evaluation.interrupted,
+            "notes": evaluation.remarks,
             "settings": evaluation.record(evaluation.groups),
             "groups": figures,
         }

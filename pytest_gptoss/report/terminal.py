@@ -70,6 +70,8 @@ def render(
                 console.print(line, soft_wrap=True)
     for line in (*pooled_lines(summary), *comparison_lines(summary.get("comparisons", ()))):
         console.print(line, soft_wrap=True)
+    for note in summary.get("notes", ()):
+        console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     if not summary["complete"]:
         console.print(_incomplete(summary), style="yellow", soft_wrap=True)
     text = out.getvalue().encode(encoding, "replace").decode(encoding)

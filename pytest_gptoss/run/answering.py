@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_gptoss.engines.base import Engine
     from pytest_gptoss.records import Message, Sampling
     from pytest_gptoss.run.group import Group, Ticket
+    from pytest_gptoss.run.revival import RevivingEngine
 
     Count = Callable[[Ticket, int, Completion], Awaitable[None]]
 
@@ -29,7 +30,7 @@ class Worker:
     """Takes one request after the other off the shared work; `run` it as often as may be in flight.
 
     Args:
-        engine: Answers.
+        engine: Answers; where it dies, a fresh one is asked again and the item's time begins anew.
         work: What is left to ask; shared by all who run.
         count: Is given each completion.
         seed: The session's seed, or ``None``.
@@ -38,7 +39,7 @@ class Worker:
 
     def __init__(
         self,
-        engine: Engine,
+        engine: RevivingEngine,
         work: Iterator[tuple[Ticket, int]],
         count: Count,
         *,
@@ -64,20 +65,24 @@ class Worker:
         """One completion, whatever happens: a failure is a completion that says why."""
         if self._dead is not None:
             return failed(self._dead)
-        started = time.perf_counter()
-        try:
-            item = ticket.build()
-            chat = _Chat(self._engine, ticket, repeat, self._seed)
-            solve = ticket.group.benchmark.solver
+
+        async def solve(engine: Engine) -> Completion:
+            chat = _Chat(engine, ticket, repeat, self._seed)
+            solver = ticket.group.benchmark.solver
             if self._timeout_s is None:
-                return await solve(item, chat)
+                return await solver(item, chat)
+            started = time.perf_counter()
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    return await solve(item, chat)
+                    return await solver(item, chat)
             except TimeoutError:
                 return Completion(
                     finish_reason="timeout", latency_s=round(time.perf_counter() - started, 6)
                 )
+
+        try:
+            item = ticket.build()
+            return await self._engine.run(solve)
         except FatalEngineError as error:
             self._dead = str(error)
             return failed(str(error))

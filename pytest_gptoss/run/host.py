@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.errors import GptossError, UsageError
+from pytest_gptoss.run.revival import RevivingEngine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,7 +23,8 @@ class EngineHost:
     """Opens engines on demand and closes one before it opens the next.
 
     Two models rarely fit one machine, so an engine is kept open while the same model is asked, and
-    closed, its memory given back, as soon as another model is wanted and nobody uses the first.
+    closed, its memory given back, as soon as another model is wanted and nobody uses the first. One
+    whose process dies is started once more.
 
     Args:
         make: Makes the engine of a model, without starting it.
@@ -29,16 +32,18 @@ class EngineHost:
 
     def __init__(self, make: Callable[[ModelSpec], Engine]) -> None:
         self._make = make
-        self._engine: Engine | None = None
+        self._engine: RevivingEngine | None = None
         self._label: str | None = None
         self._users = 0
         self._changed = asyncio.Condition()
         self.waiting_for_another = 0
         self.facts: dict[str, dict[str, Any]] = {}
+        self.notes: list[str] = []
+        """What the reader of the results should know of the engines, a sentence each."""
         self.opening: str | None = None
 
     @asynccontextmanager
-    async def using(self, spec: ModelSpec) -> AsyncIterator[Engine]:
+    async def using(self, spec: ModelSpec) -> AsyncIterator[RevivingEngine]:
         """The open engine of a model, for the length of the block.
 
         Raises:
@@ -64,7 +69,7 @@ class EngineHost:
         if engine is not None:
             await engine.close()
 
-    async def _acquire(self, spec: ModelSpec) -> Engine:
+    async def _acquire(self, spec: ModelSpec) -> RevivingEngine:
         async with self._changed:
             if self._label != spec.label and self._users:
                 self.waiting_for_another += 1
@@ -75,19 +80,24 @@ class EngineHost:
                     self.waiting_for_another -= 1
             if self._engine is None or self._label != spec.label:
                 await self.close()
-                engine = self._make(spec)
-                self.opening = spec.label
-                try:
-                    await _open(engine)
-                except BaseException:
-                    await engine.close()
-                    raise
-                finally:
-                    self.opening = None
-                self._engine, self._label = engine, spec.label
-                self.facts[spec.label] = engine.facts()
+                start = partial(self._start, spec)
+                self._engine = RevivingEngine(await start(), start, self.notes.append)
+                self._label = spec.label
             self._users += 1
             return self._engine
+
+    async def _start(self, spec: ModelSpec) -> Engine:
+        engine = self._make(spec)
+        self.opening = spec.label
+        try:
+            await _open(engine)
+        except BaseException:
+            await engine.close()
+            raise
+        finally:
+            self.opening = None
+        self.facts[spec.label] = engine.facts()
+        return engine
 
     def _mine_or_free(self, label: str) -> bool:
         return self._users == 0 or self._label == label

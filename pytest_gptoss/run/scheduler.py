@@ -163,6 +163,11 @@ class Scheduler:
         """What each engine that was opened says of itself, by model."""
         return self._host.facts if self._host is not None else {}
 
+    @property
+    def notes(self) -> list[str]:
+        """What the reader of the results should know of the engines, a sentence each."""
+        return self._host.notes if self._host is not None else []
+
     # --- called on the loop ----------------------------------------------------------------------
 
     async def chat(
@@ -194,9 +199,13 @@ class Scheduler:
             slots = asyncio.Semaphore(engine.concurrency)
 
             async def one(request: Request) -> Completion:
-                try:
-                    async with slots, asyncio.timeout(self._timeout_s):
+                async def ask(engine: Engine) -> Completion:
+                    async with asyncio.timeout(self._timeout_s):
                         return await engine.generate(request)
+
+                try:
+                    async with slots:
+                        return await engine.run(ask)
                 except TimeoutError:
                     return Completion(finish_reason="timeout")
 
