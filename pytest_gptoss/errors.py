@@ -8,6 +8,7 @@ __all__ = [
     "EngineError",
     "FatalEngineError",
     "GptossError",
+    "SandboxError",
     "UsageError",
 ]
 
@@ -34,3 +35,7 @@ class FatalEngineError(EngineError):
 
 class EngineDiedError(FatalEngineError):
     """The engine's own process has died; a fresh one may well serve what this one cannot."""
+
+
+class SandboxError(GptossError):
+    """Untrusted code cannot be confined here; its items end as ``error``, never unconfined."""
