@@ -84,10 +84,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> None:
     """Wait for an item's answer before its test starts, showing the progress meanwhile."""
-    if getattr(item, "submitted", False) and EVALUATION in item.config.stash:
-        display = item.config.stash[DISPLAY]
-        item.config.stash[EVALUATION].wait(item, display.tick)  # type: ignore[arg-type]
-        display.clear()
+    if EVALUATION in item.config.stash:
+        from pytest_gptoss.plugin.session import before_test
+
+        before_test(item, item.config.stash[EVALUATION])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Start no test's own code once the user wants no more."""
+    if EVALUATION in pyfuncitem.config.stash:
+        pyfuncitem.config.stash[EVALUATION].interrupts.check()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -17,6 +17,7 @@ from pytest_gptoss.plugin.collection import Collection
 from pytest_gptoss.plugin.finishing import record_of, write_run
 from pytest_gptoss.plugin.gate_settings import read_gate_settings
 from pytest_gptoss.plugin.gates import Gates
+from pytest_gptoss.plugin.interrupts import Interrupts
 from pytest_gptoss.plugin.items import BenchmarkItem
 from pytest_gptoss.records import Outcome
 from pytest_gptoss.run.directory import RunDirectory
@@ -72,6 +73,7 @@ class Evaluation:
         self.gates = Gates(self, read_gate_settings(config))
         self.collection = Collection(self)
 
+        self.interrupts = Interrupts(config, self._cancel, self._farewell)
     def begin(self, items: Sequence[pytest.Item]) -> None:
         """Submit everything that is still selected.
 
@@ -120,7 +122,12 @@ class Evaluation:
         if self._scheduler is None:
             return
         try:
-            self._scheduler.wait_until_open(meanwhile)
+
+        def in_between() -> None:
+            self.interrupts.check()
+            meanwhile()
+
+            self._scheduler.wait_until_open(in_between)
         except GptossError as error:
             self._scheduler.stop()
             assert self._journal is not None
@@ -136,6 +143,7 @@ class Evaluation:
         Raises:
             pytest.exit.Exception: Nothing more will come; status 4, with one sentence.
         """
+            KeyboardInterrupt: The user wants no more.
         self._await(item.ticket, meanwhile)
 
     def settle(self, group: Group) -> None:
@@ -148,6 +156,7 @@ class Evaluation:
         try:
             while not self._scheduler.wait(ticket, 0.1):
                 meanwhile()
+                self.interrupts.check()
         except GptossError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
@@ -155,7 +164,10 @@ class Evaluation:
         """An item's scored completions; an infrastructure error ends its test as an error."""
         __tracebackhide__ = True
         self.wait(item, lambda: None)
-        response = Response(item.ticket, strict=self.settings.strict_items)
+        assert self._journal is not None
+        response = Response(
+            item.ticket, self._journal.read, strict=self.settings.strict_items
+        )
         item.outcome = response.outcome
         if item.outcome is Outcome.ERROR:
             reason = next((c.error for c in response.completions if c.error), "no completion")
@@ -171,7 +183,9 @@ class Evaluation:
         """The handle by which a test talks to a model itself."""
         model = self._models.get(spec.label)
         if model is None:
-            model = Model(spec, self._make_scheduler(), self.settings.sampling(spec))
+            model = Model(
+                spec, self._make_scheduler(), self.settings.sampling(spec), self.interrupts.check
+            )
             self._models[spec.label] = model
         return model
 
@@ -216,6 +230,15 @@ class Evaluation:
             return RunDirectory(self.settings.run)
         label = "+".join(spec.slug for spec in self.settings.specs)
         return RunDirectory.fresh(self.config.invocation_params.dir / "runs", label)
+
+    def _cancel(self) -> None:
+        if self._scheduler is not None:
+            self._scheduler.cancel()
+
+    def _farewell(self) -> str:
+        if self.directory is None:
+            return "stopped at once"
+        return f"stopped at once; what arrived is in {self.directory.journal}"
 
     def _make_scheduler(self) -> Scheduler:
         if self._scheduler is None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "announce",
     "arrange",
+    "before_test",
     "begin",
     "collect",
     "configure",
@@ -130,6 +131,7 @@ def begin(session: pytest.Session, evaluation: Evaluation) -> None:
     from pytest_gptoss.plugin.gates import by_group
 
     display = session.config.stash[DISPLAY]
+    evaluation.interrupts.start()
     try:
         evaluation.gates.refuse_save(by_group(session.items))
         evaluation.begin(session.items)
@@ -141,11 +143,33 @@ def begin(session: pytest.Session, evaluation: Evaluation) -> None:
         display.clear()
 
 
+def before_test(item: pytest.Item, evaluation: Evaluation) -> None:
+    """Wait for the answer that a test is about.
+
+    Raises:
+        KeyboardInterrupt: The user wants no more.
+    """
+    from pytest_gptoss.plugin import DISPLAY
+    from pytest_gptoss.plugin.items import BenchmarkItem
+
+    evaluation.interrupts.check()
+    if isinstance(item, BenchmarkItem) and item.submitted:
+        display = item.config.stash[DISPLAY]
+        try:
+            evaluation.wait(item, display.tick)
+        finally:
+            display.clear()
+
+
 def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> None:
     """Write what there is; a failure to write it is the session's own."""
     from pytest_gptoss.plugin import DISPLAY
 
-    session.config.stash[DISPLAY].clear()
+    display = session.config.stash[DISPLAY]
+    display.clear()
+    if evaluation.interrupts.pending is not None:  # also where it came after the last test
+        session.exitstatus = exitstatus = pytest.ExitCode.INTERRUPTED
+        display.say("stopping; once more stops at once, without the summary and its files")
     evaluation.interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
     if evaluation.interrupted:
         evaluation.stopped = "the session was interrupted"
@@ -156,8 +180,10 @@ def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> 
     try:
         evaluation.finish()
     except GptossError as error:
-        session.config.stash[DISPLAY].problem = str(error)
+        display.problem = str(error)
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
+    finally:
+        evaluation.interrupts.stop()
     if evaluation.problems and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
 

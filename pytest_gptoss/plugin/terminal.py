@@ -92,6 +92,12 @@ class Display:
             sys.stdout.write(f"\r\x1b[2K\x1b[1A\x1b[{column}G")
             sys.stdout.flush()
 
+    def say(self, text: str) -> None:
+        """Print a line about what happens now."""
+        if not self._quiet:
+            self._reporter.ensure_newline()
+            self._reporter.write_line(f"gptoss: {text}")
+
     def summary(self, reporter: pytest.TerminalReporter) -> None:
         """Print the figures of every group, and where the files are."""
         if self.problem is not None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import TimeoutError as StillWaiting
+from concurrent.futures import CancelledError, wait
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pytest_gptoss.benchmark import as_messages
-from pytest_gptoss.errors import UsageError
+from pytest_gptoss.errors import EngineError, UsageError
 from pytest_gptoss.records import Completion, Message, Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.records import Effort
@@ -32,12 +32,20 @@ class Model:
         spec: What the registry or the checkpoint says of the model.
         scheduler: Owns the engine.
         sampling: How tokens are drawn unless a call says otherwise.
+        check: Is called twice a second while a call waits; what it raises ends the call.
     """
 
-    def __init__(self, spec: ModelSpec, scheduler: Scheduler, sampling: Sampling) -> None:
+    def __init__(
+        self,
+        spec: ModelSpec,
+        scheduler: Scheduler,
+        sampling: Sampling,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self.spec = spec
         self.sampling = sampling
         self._scheduler = scheduler
+        self._check = check
 
     @property
     def name(self) -> str:
@@ -101,15 +109,17 @@ class Model:
                 effort=effort if effort is not None else self.spec.effort,
             )
         )
-        while True:
-            # In steps: one wait without end could not be interrupted on every platform.
-            try:
-                replies: list[Completion] = future.result(timeout=0.5)
-            except StillWaiting:
-                if future.done():
-                    raise
-            except BaseException:
-                future.cancel()
-                raise
-            else:
-                return replies
+        try:
+            self._check()
+            while not future.done():
+                # In steps: one wait without end could not be interrupted on every platform.
+                wait([future], timeout=0.5)
+                self._check()
+            replies: list[Completion] = future.result()
+        except CancelledError:
+            self._check()
+            raise EngineError("the session ends, so nothing more is answered") from None
+        except BaseException:
+            future.cancel()
+            raise
+        return replies

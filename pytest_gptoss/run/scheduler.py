@@ -7,6 +7,7 @@ while others generate, journalled, and only then counted and handed to the test 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from dataclasses import dataclass
@@ -79,6 +80,7 @@ class Scheduler:
         self._released: set[str] = set()
         self._stopped = False
         self._opened = False
+        self._cancelled = False
         self._main: asyncio.Task[None] | None = None
         self._host: EngineHost | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -143,12 +145,18 @@ class Scheduler:
             self.ask(self._nudge())
 
     def stop(self) -> None:
+    def cancel(self) -> None:
+        """Submit nothing more and give up what is being generated; a signal handler may call it."""
+        if not self._cancelled:
+            self._cancelled = True
+            if self._loop is not None:
+                with contextlib.suppress(RuntimeError):  # it is closed: nothing is left to cancel
+                    self._loop.call_soon_threadsafe(self._cancel)
+
         """Cancel what is still generating, close the engine, and write what arrived."""
         if self._thread is not None and not self._stopped:
             self._stopped = True
-            assert self._loop is not None
-            if self._thread.is_alive():
-                self._loop.call_soon_threadsafe(self._cancel)
+            self.cancel()
             self._thread.join(_CLOSE_SECONDS)
         if self._journal is not None:
             self._journal.close()
@@ -282,11 +290,12 @@ class Scheduler:
             score = await asyncio.to_thread(grade, ticket.item, completion, scorer)
         else:
             score = grade(ticket.item, completion, scorer)
+        if self._cancelled and completion.error is not None:
+            return  # an engine that stops as it was told to has no answer, and that is no error
 
         def counted(offset: int, length: int) -> None:
             group.tally.count(completion, score, time.perf_counter())
-            ticket.results[repeat] = Result(score, completion, offset, length)
-            ticket.missing -= 1
+            ticket.settle(repeat, Result(score, offset, length))
 
         self._journal.append(
             JournalRecord(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -124,6 +125,11 @@ class Story:
             for path in self.path.rglob("*")
             if "__pycache__" not in path.parts
         }
+
+
+def rounds(*, short: int, long: int) -> int:
+    """How often a story of chance is told: ``long`` times where GPTOSS_LONG_STORIES is set."""
+    return long if os.environ.get("GPTOSS_LONG_STORIES") else short
 
 
 def said(result: pytest.RunResult) -> str:
