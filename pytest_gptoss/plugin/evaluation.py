@@ -72,8 +72,8 @@ class Evaluation:
         use_judge(settings.judge)
         self.gates = Gates(self, read_gate_settings(config))
         self.collection = Collection(self)
-
         self.interrupts = Interrupts(config, self._cancel, self._farewell)
+
     def begin(self, items: Sequence[pytest.Item]) -> None:
         """Submit everything that is still selected.
 
@@ -121,12 +121,12 @@ class Evaluation:
         """
         if self._scheduler is None:
             return
-        try:
 
         def in_between() -> None:
             self.interrupts.check()
             meanwhile()
 
+        try:
             self._scheduler.wait_until_open(in_between)
         except GptossError as error:
             self._scheduler.stop()
@@ -142,8 +142,8 @@ class Evaluation:
 
         Raises:
             pytest.exit.Exception: Nothing more will come; status 4, with one sentence.
-        """
             KeyboardInterrupt: The user wants no more.
+        """
         self._await(item.ticket, meanwhile)
 
     def settle(self, group: Group) -> None:
@@ -155,8 +155,8 @@ class Evaluation:
         assert self._scheduler is not None
         try:
             while not self._scheduler.wait(ticket, 0.1):
-                meanwhile()
                 self.interrupts.check()
+                meanwhile()
         except GptossError as error:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
@@ -165,9 +165,7 @@ class Evaluation:
         __tracebackhide__ = True
         self.wait(item, lambda: None)
         assert self._journal is not None
-        response = Response(
-            item.ticket, self._journal.read, strict=self.settings.strict_items
-        )
+        response = Response(item.ticket, self._journal.read, strict=self.settings.strict_items)
         item.outcome = response.outcome
         if item.outcome is Outcome.ERROR:
             reason = next((c.error for c in response.completions if c.error), "no completion")
@@ -225,12 +223,6 @@ class Evaluation:
             self._journal.release()
         self.notes, self.problems = self.gates.save(self.summary, self.stopped)
 
-    def _make_directory(self) -> RunDirectory:
-        if self.settings.run is not None:
-            return RunDirectory(self.settings.run)
-        label = "+".join(spec.slug for spec in self.settings.specs)
-        return RunDirectory.fresh(self.config.invocation_params.dir / "runs", label)
-
     def _cancel(self) -> None:
         if self._scheduler is not None:
             self._scheduler.cancel()
@@ -239,6 +231,12 @@ class Evaluation:
         if self.directory is None:
             return "stopped at once"
         return f"stopped at once; what arrived is in {self.directory.journal}"
+
+    def _make_directory(self) -> RunDirectory:
+        if self.settings.run is not None:
+            return RunDirectory(self.settings.run)
+        label = "+".join(spec.slug for spec in self.settings.specs)
+        return RunDirectory.fresh(self.config.invocation_params.dir / "runs", label)
 
     def _make_scheduler(self) -> Scheduler:
         if self._scheduler is None:

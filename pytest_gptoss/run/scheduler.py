@@ -79,8 +79,8 @@ class Scheduler:
         self._ready = threading.Event()
         self._released: set[str] = set()
         self._stopped = False
-        self._opened = False
         self._cancelled = False
+        self._opened = False
         self._main: asyncio.Task[None] | None = None
         self._host: EngineHost | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -144,7 +144,6 @@ class Scheduler:
         if self._loop is not None and not self._loop.is_closed():
             self.ask(self._nudge())
 
-    def stop(self) -> None:
     def cancel(self) -> None:
         """Submit nothing more and give up what is being generated; a signal handler may call it."""
         if not self._cancelled:
@@ -153,6 +152,7 @@ class Scheduler:
                 with contextlib.suppress(RuntimeError):  # it is closed: nothing is left to cancel
                     self._loop.call_soon_threadsafe(self._cancel)
 
+    def stop(self) -> None:
         """Cancel what is still generating, close the engine, and write what arrived."""
         if self._thread is not None and not self._stopped:
             self._stopped = True
@@ -283,6 +283,8 @@ class Scheduler:
     async def _count(self, ticket: Ticket, repeat: int, completion: Completion) -> None:
         """Score a completion, journal it, and count it once it is on disk."""
         assert self._journal is not None
+        if self._cancelled and completion.error is not None:
+            return  # an engine that stops as it was told to has no answer, and that is no error
         group = ticket.group
         scorer = group.benchmark.scorer
         if getattr(scorer, "blocking", False):
@@ -290,8 +292,6 @@ class Scheduler:
             score = await asyncio.to_thread(grade, ticket.item, completion, scorer)
         else:
             score = grade(ticket.item, completion, scorer)
-        if self._cancelled and completion.error is not None:
-            return  # an engine that stops as it was told to has no answer, and that is no error
 
         def counted(offset: int, length: int) -> None:
             group.tally.count(completion, score, time.perf_counter())
