@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pytest_gptoss.engines.telemetry import Placement
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.records import Completion, Effort, Message, Sampling
 
@@ -69,9 +70,17 @@ class Engine(Protocol):
     A constructor ``(spec: ModelSpec, options: EngineOptions)`` does no work; `open` does.
     """
 
-    spec: ModelSpec
-    concurrency: int
-    """How many requests it wants in flight at once."""
+    @property
+    def spec(self) -> ModelSpec:
+        """The model."""
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests it wants in flight at once; after `open`, final."""
+
+    @property
+    def placement(self) -> Placement:
+        """Where the model runs: here or elsewhere from the first, on how many GPUs after `open`."""
 
     async def open(self) -> None:
         """Start; raises `UsageError` (cannot run here, with the remedy) or `EngineError`."""

@@ -26,6 +26,7 @@ from pytest_gptoss.engines._tokens import (
     stopped_text,
     unwarned,
 )
+from pytest_gptoss.engines.telemetry.readings import Placement
 from pytest_gptoss.errors import EngineError, GptossError, UsageError
 from pytest_gptoss.prompts import renderer_for
 
@@ -67,6 +68,7 @@ class EmbeddedEngine:
         self._renderer: Renderer | None = None
         self._opening: asyncio.Future[None] | None = None
         self._max_model_len = 0
+        self.placement = Placement()
         self._facts: dict[str, Any] = {"engine": "embedded", "version": _version("transformers")}
 
     async def open(self) -> None:
@@ -98,6 +100,7 @@ class EmbeddedEngine:
         self._max_model_len = int(length)
         self._renderer = renderer
         self.concurrency = 4 * rows
+        self.placement = Placement(gpus=1 if str(loaded.device).startswith("cuda") else 0)
         self._facts = {
             "engine": "embedded",
             "version": _version("transformers"),

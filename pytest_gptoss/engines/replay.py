@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_gptoss.engines._recording import Line, Recording, find_recordings
+from pytest_gptoss.engines.telemetry.readings import Placement
 from pytest_gptoss.errors import EngineError, UsageError
 from pytest_gptoss.prompts import parse_text
 from pytest_gptoss.records import Completion
@@ -33,6 +34,10 @@ class ReplayEngine:
     """
 
     concurrency = 1024
+    placement = Placement(
+        elsewhere="answers that were recorded are looked up, so that nothing is generated",
+        generates=False,
+    )
 
     def __init__(self, spec: ModelSpec, options: EngineOptions) -> None:
         self.spec = spec

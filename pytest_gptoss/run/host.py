@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.errors import GptossError, UsageError
+from pytest_gptoss.run.metering import Metering
 from pytest_gptoss.run.revival import RevivingEngine
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class EngineHost:
 
     def __init__(self, make: Callable[[ModelSpec], Engine]) -> None:
         self._make = make
+        self.metering = Metering()
         self._engine: RevivingEngine | None = None
         self._label: str | None = None
         self._users = 0
@@ -87,7 +89,7 @@ class EngineHost:
             return self._engine
 
     async def _start(self, spec: ModelSpec) -> Engine:
-        engine = self._make(spec)
+        engine = self.metering.metered(self._make(spec))
         self.opening = spec.label
         try:
             await _open(engine)

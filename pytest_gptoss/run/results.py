@@ -12,7 +12,7 @@ from pytest_gptoss.benchmark import ScoredItem
 from pytest_gptoss.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pytest_gptoss.run.group import Group, Tally
     from pytest_gptoss.run.journal import Journal
@@ -102,12 +102,17 @@ def _target(group: Group, row: int) -> Any:
         return None
 
 
-def summarise(group: Group) -> dict[str, Any]:
+def summarise(group: Group, telemetry: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The figures of one (model, benchmark) group, as ``summary.json`` holds them.
 
     Accuracy is the mean score over the completions that say something about the model: errors of
     the infrastructure are left out of it and counted apart. Its interval is Wilson's for one right
     or wrong answer per item, else a t interval over the items' mean scores.
+
+    Args:
+        group: What was asked, with what came of it.
+        telemetry: What was measured meanwhile, as `Window.figures` gives it; ``None`` while it is
+            still being measured.
     """
     tally = group.tally
     model, benchmark = group.key
@@ -117,6 +122,7 @@ def summarise(group: Group) -> dict[str, Any]:
     interval, method = _interval(group, graded=graded)
     correct = tally.outcomes[Outcome.CORRECT]
     wall_s = tally.wall_s
+    metered = telemetry or {}
     known = scored > 0 and tally.unknown_tokens < scored
     return {
         "model": model,
@@ -146,9 +152,10 @@ def summarise(group: Group) -> dict[str, Any]:
         "strata": _strata(group),
         "aggregates": _aggregates(group),
         "items_hash": _items_hash(group),
-        "peak_memory_bytes": None,
-        "energy_j": None,
-        "energy_per_response_j": None,
+        "peak_memory_bytes": metered.get("peak_memory_bytes"),
+        "energy_j": metered.get("energy_j"),
+        "energy_per_response_j": metered.get("energy_per_response_j"),
+        "telemetry": None if telemetry is None else dict(telemetry),
         "gate": None,
     }
 

@@ -96,6 +96,7 @@ class Meter:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._started = 0.0
+        self._looked_at = self._look_s = 0.0
         self.samples = 0
         """Number of looks at the counters."""
         self.cpu_s = 0.0
@@ -181,6 +182,8 @@ class Meter:
                 self._watch_idleness(reading, now)
             for window in self._windows:
                 window.note(sample)
+            self._looked_at = time.perf_counter()
+            self._look_s = self._looked_at - now
             return sample
 
     def open_window(self, window: Window) -> Sample:
@@ -190,13 +193,16 @@ class Meter:
                 self._windows.append(window)
             return self.sample()
 
-    def close_window(self, window: Window) -> Sample:
-        """Show a window the present, and nothing after it; called by `Window.stop`."""
+    def close_window(self, window: Window) -> None:
+        """Show a window nothing more; called by `Window.close`."""
         with self._lock:
-            sample = self.sample()
             if window in self._windows:
                 self._windows.remove(window)
-            return sample
+
+    @property
+    def rested(self) -> bool:
+        """Whether another look now would take less than a hundredth of the time since the last."""
+        return time.perf_counter() - self._looked_at > 100 * self._look_s
 
     def idle_w(self, device: str) -> tuple[float | None, str | None]:
         """Power of a GPU before anything ran on it, in watts, or the reason why it is unknown."""

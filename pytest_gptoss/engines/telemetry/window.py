@@ -54,10 +54,25 @@ class Window:
         if self._first is None:
             self._first = self._meter.open_window(self)
 
-    def stop(self) -> None:
-        """Close it; a window that is started and stopped again ends where it ended last."""
+    def mark(self) -> None:
+        """Read the counters: it ends here, unless more happens and it is marked again."""
         if self._first is not None:
-            self._last = self._meter.close_window(self)
+            self._last = self._meter.sample()
+
+    def stop(self) -> None:
+        """Read the counters and close it."""
+        self.mark()
+        self.close()
+
+    def close(self) -> None:
+        """Close it where it was marked last."""
+        self._meter.close_window(self)
+
+    @property
+    def marked(self) -> bool:
+        """Whether the counters were read since its last request ended."""
+        ended = self.requests.ended
+        return self._last is not None and (ended is None or self._last.at >= ended)
 
     def begin(self) -> float:
         """Count a request that is being made; returns when."""
@@ -71,6 +86,8 @@ class Window:
 
     def note(self, sample: Sample) -> None:
         """Take over what the meter sees; called by it."""
+        if self.marked and not self.requests.in_flight:
+            return  # it may have ended, and what comes now is not of it
         self._peak_rss = max(self._peak_rss or 0, sample.rss_bytes)
         total, listed = 0, False
         for reading in sample.readings:
@@ -105,7 +122,12 @@ class Window:
         Args:
             correct: Number of answers that were right, for the energy of one.
         """
-        figures: dict[str, Any] = {"window_s": self.wall_s, "shared_with": list(self.shared_with)}
+        on = "gpus" if self.placement.gpus else "cpu"
+        figures: dict[str, Any] = {
+            "window_s": self.wall_s,
+            "shared_with": list(self.shared_with),
+            "runs_on": on if self.placement.elsewhere is None else None,
+        }
         requests, unknown = self.requests.figures()
         if not self.placement.generates:
             why = self.placement.elsewhere or "nothing is generated"
@@ -141,6 +163,12 @@ class Window:
             for reading in self._gpus_in_use()[0]
         ]
         figures["other_processes"] = self._others(unknown)
+        # What people mean by the memory of a model: that of the devices it runs on.
+        here = self.placement.elsewhere is None
+        source = "peak_gpu_memory_bytes" if self.placement.gpus else "peak_host_memory_bytes"
+        figures["peak_memory_bytes"] = figures[source] if here else None
+        if figures["peak_memory_bytes"] is None:
+            unknown["peak_memory_bytes"] = self.placement.elsewhere or unknown[source]
 
     def _no_gpu_memory(self) -> str | None:
         if self.placement.elsewhere is not None:
@@ -161,7 +189,13 @@ class Window:
             return [], "the model does not run on an NVIDIA GPU of this session's"
         gpus = [reading for reading in self._last.readings if reading.kind == "gpu"]
         if self._peaks:
-            return [reading for reading in gpus if reading.device in self._peaks], None
+            found = [reading for reading in gpus if reading.device in self._peaks]
+            if len(found) < self.placement.gpus:
+                return found, (
+                    f"the model runs on {self.placement.gpus} GPUs, and this session's processes "
+                    f"are found on {len(found)} of this machine's only"
+                )
+            return found, None
         gpus = [reading for reading in gpus if reading.visible]
         if len(gpus) == self.placement.gpus:
             return gpus, None
@@ -197,9 +231,6 @@ class Window:
             ),
             "energy_per_correct_j": (correct, "no answer was right, or none is right or wrong"),
         }
-        figures["energy_of"] = None
-        if self.placement.elsewhere is None:
-            figures["energy_of"] = "gpus" if self.placement.gpus else "cpu packages"
         figures["energy_j"] = energy_j
         if why is not None:
             unknown["energy_j"] = why
