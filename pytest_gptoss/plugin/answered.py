@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,9 +10,12 @@ import pytest
 from pytest_gptoss.records import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_gptoss.benchmark import Item
     from pytest_gptoss.records import Completion, Score
     from pytest_gptoss.run.group import Ticket
+    from pytest_gptoss.run.journal import JournalRecord
 
 __all__ = ["Response"]
 
@@ -33,23 +37,35 @@ class Response:
 
     Args:
         ticket: The item, all of its repeats answered.
+        read: Reads the record at an offset of the journal, of a length; called when a test asks
+            for a text.
         strict: Whether `check` fails on anything that is not correct.
     """
 
-    def __init__(self, ticket: Ticket, *, strict: bool) -> None:
-        results = [result for result in ticket.results if result is not None]
+    def __init__(
+        self, ticket: Ticket, read: Callable[[int, int], JournalRecord], *, strict: bool
+    ) -> None:
+        self._ticket = ticket
+        self._results = [result for result in ticket.results if result is not None]
+        self._read = read
         self.model: str = ticket.group.spec.label
         self.benchmark: str = ticket.group.benchmark.name
         self.item_id: str = ticket.item_id
-        self.item: Item | None = ticket.item
-        self.scores: list[Score] = [result.score for result in results]
-        self.completions: list[Completion] = [
-            result.completion for result in results if result.completion is not None
-        ]
+        self.scores: list[Score] = [result.score for result in self._results]
         self._strict = strict
 
     def __repr__(self) -> str:
         return f"<Response {self.model} {self.benchmark} {self.item_id}: {self.outcome.value}>"
+
+    @cached_property
+    def item(self) -> Item:
+        """What was asked, built from its row."""
+        return self._ticket.group.benchmark.build(self._ticket.group.table[self._ticket.row])
+
+    @cached_property
+    def completions(self) -> list[Completion]:
+        """One completion for each repeat."""
+        return [self._read(result.offset, result.length).completion for result in self._results]
 
     @property
     def completion(self) -> Completion:
@@ -94,8 +110,7 @@ class Response:
 
     def _why(self) -> str:
         worst = next(score for score in self.scores if score.outcome is self.outcome)
-        target = "" if self.item is None else f", expected {self.item.target!r}"
         return (
-            f"{self.outcome.value}: {self.model} answered {worst.extracted!r}{target} "
-            f"({self.benchmark} item {self.item_id})"
+            f"{self.outcome.value}: {self.model} answered {worst.extracted!r}, "
+            f"expected {self.item.target!r} ({self.benchmark} item {self.item_id})"
         )

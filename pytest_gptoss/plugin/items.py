@@ -48,10 +48,6 @@ class BenchmarkItem(pytest.Function):
         else:
             super().setup()
 
-    def teardown(self) -> None:
-        """Let go of the completion's text."""
-        self.ticket.forget()
-
     def reportinfo(self) -> tuple[Any, int | None, str]:
         """Where the test stands; asked for every item, so found out once for all."""
         path, line = self.evaluation.collection.place(self)

@@ -21,10 +21,12 @@ __all__ = ["Group", "Result", "Tally", "Ticket"]
 
 @dataclass(slots=True)
 class Result:
-    """One journalled and scored completion; its text is dropped once its test has run."""
+    """One scored completion and its place in the journal, which alone holds its text.
+
+    A fast engine is far ahead of the tests: texts kept for them would pile up in memory.
+    """
 
     score: Score
-    completion: Completion | None
     offset: int
     length: int
 
@@ -56,12 +58,12 @@ class Ticket:
             self.item = item
         return self.item
 
-    def forget(self) -> None:
-        """Let go of the texts; they are in the journal."""
-        self.item = None
-        for result in self.results:
-            if result is not None:
-                result.completion = None
+    def settle(self, repeat: int, result: Result) -> None:
+        """Take the result of one repeat; with the last one, let go of the item's texts."""
+        self.results[repeat] = result
+        if self.missing == 1:
+            self.item = None
+        self.missing -= 1
 
 
 class Tally:

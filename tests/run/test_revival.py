@@ -13,11 +13,12 @@ import pytest
 
 from pytest_gptoss import Benchmark, Item, scorers
 from pytest_gptoss.engines import Request
+from pytest_gptoss.engines.telemetry import Placement
 from pytest_gptoss.errors import EngineDiedError, EngineError, GptossError
 from pytest_gptoss.models import ModelSpec
 from pytest_gptoss.records import Completion, Outcome, Sampling
 from pytest_gptoss.run.group import Group
-from pytest_gptoss.run.journal import Journal
+from pytest_gptoss.run.journal import Journal, read_journal
 from pytest_gptoss.run.scheduler import Batch, Scheduler
 
 SPEC = ModelSpec(name="mortal", source="mortal")
@@ -39,6 +40,7 @@ class Mortal:
 
     spec = SPEC
     concurrency = 8
+    placement = Placement(elsewhere="it is scripted", generates=False)
 
     def __init__(self, life: int | None, open_s: float = 0.0) -> None:
         self.life = life
@@ -106,6 +108,15 @@ def journalled(folder: Path) -> list[str]:
     return [json.loads(line)["item_id"] for line in lines]
 
 
+def errors(folder: Path) -> dict[str, str]:
+    """The errors that the journal holds, by item."""
+    return {
+        record.item_id: record.completion.error
+        for record in read_journal(folder / "journal.jsonl")
+        if record.completion.error is not None
+    }
+
+
 @pytest.mark.parametrize("life", [0, 1, 7, 20, ROWS - 1])
 def test_a_dead_engine_is_replaced_and_nothing_is_lost_or_done_twice(
     tmp_path: Path, life: int
@@ -127,13 +138,7 @@ def test_a_second_death_ends_the_rest_with_its_last_words(tmp_path: Path) -> Non
     assert len(engines) == 2
     assert group.tally.outcomes == {Outcome.CORRECT: 20, Outcome.ERROR: ROWS - 20}
     assert group.tally.done == ROWS
-    errors = {
-        result.completion.error
-        for ticket in group.tickets
-        for result in ticket.results
-        if result and result.completion and result.completion.error
-    }
-    assert errors == {
+    assert set(errors(tmp_path).values()) == {
         "the engine has died: out of memory; it had died before and was not started a third time"
     }
     assert len(scheduler.notes) == 1
@@ -144,10 +149,7 @@ def test_a_second_death_ends_the_rest_with_its_last_words(tmp_path: Path) -> Non
 def test_an_engine_that_cannot_start_again_ends_the_rest(tmp_path: Path) -> None:
     group, _, scheduler = run(tmp_path, lambda: Mortal(10), lambda: Unborn(None))
     assert group.tally.outcomes == {Outcome.CORRECT: 10, Outcome.ERROR: ROWS - 10}
-    result = group.tickets[-1].results[0]
-    assert result is not None
-    assert result.completion is not None
-    assert result.completion.error == (
+    assert errors(tmp_path)[str(ROWS - 1)] == (
         "the engine has died: out of memory; it could not be started again: no memory is left"
     )
     assert scheduler.notes == []
