@@ -23,6 +23,7 @@ from .passk import pass_at_k
 from .permutation import SignFlip, sign_flip
 from .power import minimum_detectable_drop, paired_power, required_items
 from .proportion import Estimate, odds_ratio, proportion
+from .rounds import RatioOfRounds, SpeedGate, ratio_of_rounds, speed_gate
 from .sequential import SequentialGate
 
 __all__ = [
@@ -33,8 +34,10 @@ __all__ = [
     "McNemar",
     "NonInferiority",
     "PairedDifference",
+    "RatioOfRounds",
     "SequentialGate",
     "SignFlip",
+    "SpeedGate",
     "Verdict",
     "benjamini_hochberg",
     "bootstrap_difference",
@@ -52,6 +55,8 @@ __all__ = [
     "pass_at_k",
     "pooled_mcnemar",
     "proportion",
+    "ratio_of_rounds",
     "required_items",
     "sign_flip",
+    "speed_gate",
 ]
