@@ -7,9 +7,9 @@ import functools
 import marshal
 import math
 import os
+import select
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from pytest_gptoss.sandbox import watch
+from pytest_gptoss.sandbox.view import interpreter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     # How to have a whole tree killed, given its process and our end of its control socket.
     End = Callable[[subprocess.Popen[bytes], socket.socket], None]
 
-__all__ = ["ENVIRONMENT", "Confined", "Rung", "interpreter", "start"]
+__all__ = ["ENVIRONMENT", "SCRATCH_MB", "SHARED_MB", "Confined", "Rung", "start", "tell"]
 
 # All that a confined program finds in its environment.
 ENVIRONMENT: Mapping[str, str] = {
@@ -50,6 +51,9 @@ _BOOT = (
     "exec(source)\n"
 )
 
+# What a program may write at most: /tmp, and shared memory for the semaphores of multiprocessing.
+SCRATCH_MB, SHARED_MB = 32, 16
+
 # A process tree that was killed is gone within milliseconds; under heavy load it takes seconds.
 _GONE_S = 30.0
 
@@ -61,7 +65,6 @@ class Rung(Protocol):
 
     def describe(self) -> str:
         """Name the rung, its version and the layers in force, in one line."""
-        ...
 
     def start(self, source: str, limits: Limits) -> Confined:
         """Start an interpreter that runs ``source`` confined, and return without awaiting it.
@@ -70,7 +73,6 @@ class Rung(Protocol):
             OSError: If no process could be started at all. An interpreter that dies before it
                 runs ``source`` is seen as the end of its replies; ``Confined.said`` tells why.
         """
-        ...
 
 
 class Confined:
@@ -98,7 +100,7 @@ class Confined:
         self._how = end
         self._ending = threading.Lock()
         self._killing = threading.Lock()
-        self._killed = False
+        self._ended = self._killed = False
         self._watched = watch.add(process.pid, output, limits, self._end)
 
     def exceeded(self) -> str | None:
@@ -116,11 +118,9 @@ class Confined:
             if self._killed:
                 return
             self._end()
-            try:
-                self.process.wait(_GONE_S)
-            except subprocess.TimeoutExpired:
+            if not _ended_within(self.process, _GONE_S):
                 self.process.kill()
-                self.process.wait()
+            self.process.wait()
             self._watched.stop()
             self._control.close()
             os.close(self.requests)
@@ -130,15 +130,9 @@ class Confined:
     def _end(self) -> None:
         # By the watchdog's thread and by the owner's, perhaps at once.
         with self._ending, contextlib.suppress(OSError):
-            if self.process.poll() is None:
+            if not self._ended and self.process.poll() is None:
                 self._how(self.process, self._control)
-
-
-@functools.cache
-def interpreter() -> tuple[Path, Path]:
-    """Return the real paths of the interpreter and its prefix, never those of an environment."""
-    base = getattr(sys, "_base_executable", None) or sys.executable
-    return Path(base).resolve(), Path(sys.base_prefix).resolve()
+            self._ended = True
 
 
 def start(
@@ -204,6 +198,26 @@ def start(
         ).result()
         ours.pop_all()
     return Confined(process, (requests, replies, output), control, limits, end)
+
+
+def tell(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    """Have the supervisor of ``_border`` kill its tree and end."""
+    control.send(b".")
+
+
+def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    # Popen.wait with a timeout looks again and again, at growing intervals: 8 ms for each program.
+    if process.poll() is None and hasattr(os, "pidfd_open"):
+        descriptor = os.pidfd_open(process.pid)
+        try:
+            poll = select.poll()
+            poll.register(descriptor, select.POLLIN)
+            return bool(poll.poll(seconds * 1000))
+        finally:
+            os.close(descriptor)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None
 
 
 def _nameless_file() -> BinaryIO:
