@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import json
 import multiprocessing
+import multiprocessing.resource_tracker
 import os
 import re
 import shutil
@@ -32,6 +33,7 @@ __all__ = [
     "import_vllm",
     "keep_environment",
     "tensor_parallel_size",
+    "uninterrupted",
     "version",
     "with_descendants",
 ]
@@ -77,6 +79,11 @@ class Log:
         path.write_text(json.dumps(configuration), encoding="utf-8")
         self.variables = {"VLLM_LOGGING_CONFIG_PATH": str(path), "VLLM_LOGGING_LEVEL": "ERROR"}
 
+    @property
+    def folder(self) -> str | None:
+        """Where the file is, or ``None`` where there is none."""
+        return None if self._folder is None else str(self._folder)
+
     def last_words(self) -> str | None:
         """The last error that says something about the cause, or ``None``."""
         if self._file is None or not self._file.is_file():
@@ -105,6 +112,25 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
     finally:
         for name in added:
             os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Start processes that the terminal's Ctrl-C does not reach.
+
+    It is for the session, which shuts the engine down itself when it has kept what arrived; vLLM's
+    core would abort everything by itself. What is blocked in a thread is blocked in the processes
+    that it starts.
+    """
+    # Were this process started meanwhile, it would lift the block. It lives as long as the session
+    # and would complain at its end of shared memory that a killed process left behind.
+    with environment({"PYTHONWARNINGS": "ignore"}):
+        multiprocessing.resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def cpu_cache_gib() -> int:

@@ -20,6 +20,8 @@ from pytest_gptoss import __version__
 from pytest_gptoss.engines._answer import count, read_answer
 from pytest_gptoss.engines._http import Backoff, Client, ItemTimeoutError
 from pytest_gptoss.engines._url import Endpoint, Secrets
+from pytest_gptoss.engines.arguments import without_secrets
+from pytest_gptoss.engines.telemetry.readings import Placement
 from pytest_gptoss.errors import EngineError, UsageError
 from pytest_gptoss.records import Completion, Message
 
@@ -61,6 +63,9 @@ class EndpointEngine:
         UsageError: An argument has a value that it cannot have.
     """
 
+    placement = Placement(
+        elsewhere="the model runs in a server, whose memory and energy are not measured from here"
+    )
     backoff: ClassVar[Backoff] = Backoff()
     """How failed requests are tried again."""
 
@@ -126,7 +131,7 @@ class EndpointEngine:
             "dtype": None,
             "quantization": None,
             "device": None,
-            "extra_body": self._extra,
+            "extra_body": without_secrets(self._extra),
         }
 
     async def generate(self, request: Request) -> Completion:

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import difflib
 import time
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.engines import _vllm_process as process
 from pytest_gptoss.engines._tokens import complete, one_line, prompt_of, room_for, unwarned
+from pytest_gptoss.engines._vllm_arguments import describe, engine_arguments
+from pytest_gptoss.engines._watchdog import Watchdog
+from pytest_gptoss.engines.telemetry.readings import Placement
 from pytest_gptoss.errors import EngineDiedError, EngineError, GptossError, UsageError
-from pytest_gptoss.models import gpu_memory
 from pytest_gptoss.prompts import renderer_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pytest_gptoss.engines.base import EngineOptions, Request
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.prompts import Renderer
@@ -32,13 +30,14 @@ __all__ = ["VllmEngine"]
 _CLOSED = "the vLLM engine is closed"
 _GRACE_S = 1.5
 _GRACE_ON_GPU_S = 8.0
-# For the core process and what it starts: their warnings are about vLLM's own code, and the same
-# variables silence Python's complaint about shared memory that a killed process left behind.
+# For the core process and what it starts: their warnings are about vLLM's own code.
 _QUIET = {
     "PYTHONWARNINGS": "ignore",
     "TORCH_CPP_LOG_LEVEL": "ERROR",
     "TORCH_LOGS": "-torch._library",
     "VLLM_NO_USAGE_STATS": "1",  # a test run reports to nobody
+    # This process has threads, whose locks a fork would copy as they happen to be.
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
 }
 
 
@@ -62,14 +61,16 @@ class VllmEngine:
         self._abandoned = False
         self._closing = False
         self._log: process.Log | None = None
+        self._watchdog: Watchdog | None = None
+        self._death: asyncio.Future[str] | None = None
         self._cores: list[Any] = []
         self._family: list[Any] = []
         self._grace_s = _GRACE_S
         self._waiting: set[asyncio.Task[Any]] = set()
         self._submitted = 0
-        self._arguments: dict[str, Any] = {}
         self._facts: dict[str, Any] = {"engine": "vllm", "version": process.version()}
         self._max_model_len = 0
+        self.placement = Placement()
 
     # --- opening and closing -----------------------------------------------------------------
 
@@ -88,25 +89,35 @@ class VllmEngine:
         try:
             await asyncio.shield(self._opening)
         except Exception:
-            self._remove_log()
+            await self._clear_up()
             raise
 
     def _start(self) -> None:
         self._log = process.Log()
-        with unwarned(), process.environment({**_QUIET, **self._log.variables}):
+        with process.uninterrupted():
+            self._watchdog = Watchdog(self._log.folder)
+            self._start_vllm({**_QUIET, **self._log.variables, **self._watchdog.variables})
+
+    def _start_vllm(self, variables: dict[str, str]) -> None:
+        with unwarned(), process.environment(variables):
             platform, arguments_type = process.import_vllm()
             renderer = renderer_for(self.spec)
-            arguments = self._engine_arguments(platform, arguments_type, renderer)
+            arguments = engine_arguments(
+                self.spec, self._options, platform, arguments_type, renderer
+            )
             if platform.is_cpu():
-                variables = {"VLLM_CPU_KVCACHE_SPACE": str(process.cpu_cache_gib())}
+                cache = {"VLLM_CPU_KVCACHE_SPACE": str(process.cpu_cache_gib())}
             else:
-                variables, self._grace_s = {}, _GRACE_ON_GPU_S
-            with process.environment(variables):
+                cache, self._grace_s = {}, _GRACE_ON_GPU_S
+            with process.environment(cache):
                 engine = self._construct(arguments_type, arguments)
         self._renderer = renderer
         self._engine = engine
         self._max_model_len = int(engine.model_config.max_model_len)
-        self._facts = self._describe(platform, arguments_type, arguments)
+        self._facts = describe(engine, platform, arguments_type, arguments, renderer)
+        if not platform.is_cpu():
+            gpus = int(engine.vllm_config.parallel_config.world_size_across_dp)
+            self.placement = Placement(gpus=gpus)
         # Enough for vLLM's scheduler to always have a full batch waiting.
         running = int(engine.scheduler_config.max_num_seqs)
         self.concurrency = max(VllmEngine.concurrency, 4 * running)
@@ -156,13 +167,17 @@ class VllmEngine:
             engine, self._engine = self._engine, None
             if engine is not None:
                 await self._shut_down(engine)
-            self._remove_log()
+            await self._clear_up()
         finally:
             self._closing = False
 
-    def _remove_log(self) -> None:
+    async def _clear_up(self) -> None:
+        self._death = None
         if self._log is not None:
             self._log.remove()
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is not None:
+            await asyncio.to_thread(watchdog.dismiss)
 
     async def _end_opening(self, opening: asyncio.Future[None]) -> None:
         while not opening.done():
@@ -245,14 +260,16 @@ class VllmEngine:
             async for one in engine.generate(tokens_input(tokens), params, name):
                 output = one
         except EngineDeadError as error:
-            raise EngineDiedError(await self._death()) from error
+            if self._death is None:  # found out once, for all who wait
+                self._death = asyncio.ensure_future(self._find_cause())
+            raise EngineDiedError(await asyncio.shield(self._death)) from error
         except Exception as error:  # a request that vLLM rejects, or its own failure on it
             raise EngineError(f"vLLM failed on the request: {one_line(error)}") from error
         if output is None:
             raise EngineError("vLLM returned nothing for the request")
         return output
 
-    async def _death(self) -> str:
+    async def _find_cause(self) -> str:
         # The exit code is known when the process has been waited for.
         for core in self._cores:
             await asyncio.to_thread(core.join, 2.0)
@@ -287,77 +304,6 @@ class VllmEngine:
     def _stops_at_strings(self, renderer: Renderer) -> bool:
         return self.spec.reasoning == "none" and renderer.format != "harmony"
 
-    # --- arguments and facts -----------------------------------------------------------------
-
-    def _engine_arguments(
-        self, platform: Any, arguments_type: Any, renderer: Renderer
-    ) -> dict[str, Any]:
-        known = {f.name: f for f in dataclasses.fields(arguments_type)}
-        given = {key.replace("-", "_"): value for key, value in self._options.arguments.items()}
-        for key in given:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
-                raise UsageError(
-                    f"vLLM {process.version()} has no engine argument {key!r}; "
-                    f"did you mean {near[0]!r}?"
-                )
-            if key in ("model", "revision"):
-                raise UsageError(f"the engine argument {key!r} is set by --model; leave it out")
-        self._refuse_unpacking(given)
-        arguments: dict[str, Any] = {
-            "model": str(self.spec.folder or self.spec.source),
-            "seed": self._options.seed,
-            "max_model_len": -1,  # the model's own, or what fits into the memory there is
-            "use_tqdm_on_load": False,
-            "disable_log_stats": False,  # metrics of each request come with them
-        }
-        if self.spec.revision is not None and self.spec.folder is None:
-            arguments["revision"] = self.spec.revision
-        if renderer.format == "harmony":
-            arguments["skip_tokenizer_init"] = True  # the renderer speaks tokens
-        if self.spec.dtype == "fp8" and self.spec.variant is not None:
-            arguments["quantization"] = "fp8"
-        if platform.is_cpu():
-            arguments |= {"dtype": "bfloat16", "enforce_eager": True}
-        else:
-            size = process.tensor_parallel_size(self.spec, gpu_memory())
-            if size > 1:
-                arguments["tensor_parallel_size"] = size
-        return {key: value for key, value in arguments.items() if key in known} | given
-
-    def _refuse_unpacking(self, given: Mapping[str, Any]) -> None:
-        released = self.spec.entry.get("dtype")
-        if released == "mxfp4" and self.spec.dtype == "bfloat16" and "quantization" not in given:
-            base = self.spec.name.partition("@")[0]
-            raise UsageError(
-                f"vLLM runs the MXFP4 weights of {base} as they are and cannot unpack them; leave "
-                f"@{self.spec.variant} out, pass the folder of an unpacked checkpoint, or use "
-                "--gptoss-engine embedded"
-            )
-
-    def _describe(
-        self, platform: Any, arguments_type: Any, arguments: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        model, parallel = self._engine.model_config, self._engine.vllm_config.parallel_config
-        defaults = {f.name: _default(f) for f in dataclasses.fields(arguments_type)}
-        assert self._renderer is not None
-        return {
-            "engine": "vllm",
-            "version": process.version(),
-            "dtype": str(model.dtype).removeprefix("torch."),
-            "quantization": model.quantization,
-            "device": platform.get_device_name(),
-            "max_model_len": self._max_model_len,
-            "tensor_parallel_size": parallel.tensor_parallel_size,
-            "max_num_seqs": self._engine.scheduler_config.max_num_seqs,
-            "prompt_format": self._renderer.describe(),
-            "arguments": {
-                key: value if isinstance(value, str | int | float | bool | None) else repr(value)
-                for key, value in sorted(arguments.items())
-                if key != "model" and value != defaults.get(key)
-            },
-        }
-
     def facts(self) -> dict[str, Any]:
         """JSON values for the settings record."""
         return dict(self._facts)
@@ -378,9 +324,3 @@ def _set_timings(completion: Completion, metrics: Any, submitted: float) -> None
 
 def _nothing(*_: Any, **__: Any) -> None:
     """What a shut-down engine's `shutdown` does."""
-
-
-def _default(argument: dataclasses.Field[Any]) -> Any:
-    if argument.default_factory is not dataclasses.MISSING:
-        return argument.default_factory()
-    return argument.default

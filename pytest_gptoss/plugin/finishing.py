@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_gptoss.engines.arguments import without_secrets
 from pytest_gptoss.errors import UsageError
 from pytest_gptoss.report.warnings import warnings_of
 from pytest_gptoss.run.results import item_records, summarise
@@ -84,11 +85,7 @@ def record_of(
             "max_tokens": settings.max_tokens,
             "temperature": settings.temperature,
             "timeout_s": settings.timeout_s,
-            "engine_arguments": {
-                # Headers may carry a key.
-                name: "not recorded" if name == "headers" else value
-                for name, value in engine.arguments.items()
-            },
+            "engine_arguments": without_secrets(engine.arguments),
             "endpoint": public_url(engine.endpoint),
             "completions": engine.completions,
         },

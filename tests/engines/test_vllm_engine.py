@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gptoss.engines import EngineOptions, Request
+from pytest_gptoss.engines._vllm_arguments import refuse_unpacking
 from pytest_gptoss.engines._vllm_process import tensor_parallel_size
 from pytest_gptoss.engines.vllm import VllmEngine
 from pytest_gptoss.errors import EngineError, UsageError
@@ -318,11 +319,11 @@ def test_its_death_is_told_its_end_is_complete_and_it_can_begin_again(
     printed = run([tmp_path / "life.py", tiny, tmp_path / "result.json"], {})
     result = json.loads((tmp_path / "result.json").read_text())
     assert result["members"] >= 1
-    assert result["killed"]["kinds"] == ["FatalEngineError"]
+    assert result["killed"]["kinds"] == ["EngineDiedError"]
     assert result["killed"]["errors"] >= 50
     assert result["killed"]["seconds"] < 30
     assert "ended by SIGKILL" in result["killed"]["text"]
-    assert result["afterwards"] == "FatalEngineError"
+    assert result["afterwards"] == "EngineDiedError"
     assert result["left_after_death"] == 0
     assert 1 <= result["answer"] <= 5
     assert result["closed"]["kinds"] == ["EngineError"]
@@ -366,9 +367,8 @@ def test_unknown_arguments_are_refused_with_the_nearest(tiny: Path, loop_thread:
 
 
 def test_unpacking_mxfp4_is_refused() -> None:
-    engine = VllmEngine(resolve("gpt-oss-20b@bf16"), EngineOptions())
     with pytest.raises(UsageError, match="cannot unpack them; leave @bf16 out"):
-        engine._refuse_unpacking({})
+        refuse_unpacking(resolve("gpt-oss-20b@bf16"), {})
 
 
 def test_a_missing_vllm_is_told_with_the_remedy(
