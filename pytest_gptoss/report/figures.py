@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["count", "duration", "interval", "percent", "rate", "seconds"]
+__all__ = ["count", "duration", "interval", "joules", "percent", "rate", "seconds", "size"]
 
 UNKNOWN = "–"
 
@@ -44,6 +44,23 @@ def seconds(value: float | None) -> str:
     if value < 0.9995:
         return f"{1000 * value:.3g} ms"
     return f"{value:.3g} s" if value < 1000 else f"{value:,.0f} s"
+
+
+def size(value: float | None) -> str:
+    """Bytes of memory, in the units that memory is sold in."""
+    if value is None:
+        return UNKNOWN
+    gib = value / 2**30
+    return f"{value / 2**20:.0f} MiB" if gib < 0.995 else f"{gib:.3g} GiB"
+
+
+def joules(value: float | None) -> str:
+    """An energy with two or three significant digits."""
+    if value is None:
+        return UNKNOWN
+    if value < 0.9995:
+        return f"{1000 * value:.3g} mJ"
+    return f"{value:.3g} J" if value < 1000 else f"{value:,.0f} J"
 
 
 def duration(value: float) -> str:

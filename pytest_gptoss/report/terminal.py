@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.report.figures import count, interval, percent, rate, seconds
 from pytest_gptoss.report.gates import comparison_lines, gate_lines, pooled_lines
+from pytest_gptoss.report.telemetry import group_line, model_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
 def render(
     summary: Mapping[str, Any], *, width: int, colour: bool, encoding: str = "utf-8"
 ) -> list[str]:
-    """The summary as lines for a terminal: a block for each model, two lines for each benchmark.
+    """The summary as lines for a terminal: a block for each model, three lines for each benchmark.
 
     Args:
         summary: What ``summary.json`` holds.
@@ -68,6 +69,8 @@ def render(
             console.print(_heading(model, summary), soft_wrap=True)
             for line in _block(groups):
                 console.print(line, soft_wrap=True)
+            if (took := model_line(summary, model, groups)) is not None:
+                console.print(f"  {took}", style="dim", soft_wrap=True)
     for line in (*pooled_lines(summary), *comparison_lines(summary.get("comparisons", ()))):
         console.print(line, soft_wrap=True)
     for note in summary.get("notes", ()):
@@ -103,7 +106,10 @@ def _block(groups: Sequence[Mapping[str, Any]]) -> list[Text]:
         line = Text(f"{name:<{first}}")
         for (heading, _), width, text in zip(_COLUMNS, widths, row, strict=True):
             line.append(f"  {text:>{width}}", style="bold" if heading == "accuracy" else "")
-        lines += [line, _what_became(group), *gate_lines(group)]
+        took = group_line(group, alone=len(groups) == 1)
+        lines += [line, _what_became(group)]
+        lines += [] if took is None else [Text(f"    {took}", style="dim")]
+        lines += gate_lines(group)
         if group.get("aggregates"):
             lines.append(_aggregates(group["aggregates"]))
         lines += [

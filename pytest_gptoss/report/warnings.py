@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_gptoss.report.figures import percent
+from pytest_gptoss.report.figures import percent, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,8 @@ def warnings_of(
 
     Returns:
         For each its ``kind`` (``truncated``, ``no_answer``, ``malformed``, ``timeout``, ``zero``,
-        ``chance``) and its ``text``: the figure, the likely cause and the next command.
+        ``chance``, ``neighbours``) and its ``text``: the figure, the likely cause and the next
+        command.
     """
     scored = group["n"] - group["outcomes"].get("error", 0)
     if not scored:
@@ -44,7 +45,24 @@ def warnings_of(
     if low is not None:
         kind, figure = low
         found.append({"kind": kind, "text": f"{figure}: {_wrong(group, lost=bool(found))}"})
-    return found
+    return [*found, *_neighbours(group)]
+
+
+def _neighbours(group: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Processes of others on the GPUs that answered: speed and energy are not the model's alone."""
+    others = (group.get("telemetry") or {}).get("other_processes") or ()
+    if not others:
+        return []
+    named = ", ".join(
+        f"{other['name'] or 'a process'} ({other['device']}, process {other['pid']}, "
+        f"{size(other['memory_bytes'])})"
+        for other in others
+    )
+    text = (
+        f"the model shared its GPUs with {named}: its times are slowed down by it and its energy "
+        "includes it; measure again when it has ended"
+    )
+    return [{"kind": "neighbours", "text": text}]
 
 
 def _wrong(group: Mapping[str, Any], *, lost: bool) -> str:

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_gptoss.engines.telemetry.figures import UnknownError
 from pytest_gptoss.engines.telemetry.host import ProcessTree
 from pytest_gptoss.engines.telemetry.nvml import Nvml
 from pytest_gptoss.engines.telemetry.rapl import Rapl
@@ -204,19 +205,23 @@ class Meter:
         """Whether another look now would take less than a hundredth of the time since the last."""
         return time.perf_counter() - self._looked_at > 100 * self._look_s
 
-    def idle_w(self, device: str) -> tuple[float | None, str | None]:
-        """Power of a GPU before anything ran on it, in watts, or the reason why it is unknown."""
+    def idle_w(self, device: str) -> float:
+        """Power of a GPU before anything ran on it, in watts.
+
+        Raises:
+            UnknownError: It was in use when the meter began to watch, or for too short a time idle.
+        """
         with self._lock:
             idle = self._idle.get(device)
         if idle is None:
-            return None, f"{device} was in use before the session, so its idle power is not known"
+            raise UnknownError(f"{device} was in use before, so its idle power is not known")
         span = idle.ended - idle.began
         if span < _IDLE_S:
-            return None, (
-                f"{device} was watched for {span:.1f} s before the model took it, too short a time "
-                "to know its idle power"
+            raise UnknownError(
+                f"{device} was idle for {span:.1f} s before the model took it, too short a time to "
+                "know its idle power"
             )
-        return (idle.ended_j - idle.began_j) / span, None
+        return (idle.ended_j - idle.began_j) / span
 
     def _begin_idleness(self, reading: Reading) -> None:
         energy_j, used = reading.energy_j, reading.used_bytes

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from array import array
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_gptoss.engines.telemetry.figures import UnknownError, known
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from pytest_gptoss.engines.telemetry.figures import Figures
     from pytest_gptoss.records import Completion
 
 __all__ = ["Requests", "lengths", "spread"]
@@ -17,6 +21,7 @@ __all__ = ["Requests", "lengths", "spread"]
 _TIMES = ("queue_s", "ttft_s", "latency_s")
 _COUNTS = ("prompt_tokens", "completion_tokens", "reasoning_tokens", "cached_tokens")
 _UNKNOWN = -1
+_NOTHING = "no request was answered"
 
 
 class Requests:
@@ -108,118 +113,120 @@ class Requests:
             [np.array(part._columns[name], dtype=np.float64) for part in self._all()]
         )
 
-    def figures(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Figures over the requests, and for each that is ``None`` the reason."""
-        figures: dict[str, Any] = {"requests": self.answered, "unanswered": self.unanswered}
-        unknown: dict[str, str] = {}
-        self._rates(figures, unknown)
-        self._times(figures, unknown)
-        self._lengths(figures, unknown)
-        return figures, unknown
+    def tell(self, figures: Figures) -> None:
+        """Add the figures over the requests."""
+        figures.values |= {"requests": self.answered, "unanswered": self.unanswered}
+        for name, measure in self._measures().items():
+            figures.put(name, measure)
 
-    def _rates(self, figures: dict[str, Any], unknown: dict[str, str]) -> None:
-        wall_s, answered = self.wall_s, self.answered
-        prompt, output = self._total("prompt_tokens"), self._total("completion_tokens")
-        total = None if prompt is None or output is None else prompt + output
-        in_flight = None
-        if wall_s is not None:
-            in_flight = {"mean": self._in_flight_s / wall_s, "max": self.max_in_flight}
-        counts = {
-            "requests_per_s": answered,
-            "output_tokens_per_s": output,
-            "total_tokens_per_s": total,
+    def tell_nothing(self, figures: Figures, why: str) -> None:
+        """Add them all as unknown, for one reason."""
+        figures.values |= {"requests": self.answered, "unanswered": self.unanswered}
+        for name in self._measures():
+            figures.put(name, partial(known, None, why))
+
+    def _measures(self) -> dict[str, Callable[[], Any]]:
+        queue, reasoning = "when a request left the queue", "how many tokens are reasoning"
+        return {
+            "requests_per_s": lambda: self.answered / self._wall_s(),
+            "output_tokens_per_s": lambda: self._sum("completion_tokens") / self._wall_s(),
+            "total_tokens_per_s": lambda: (
+                (self._sum("prompt_tokens") + self._sum("completion_tokens")) / self._wall_s()
+            ),
+            "in_flight": lambda: {
+                "mean": self._in_flight_s / self._wall_s(),
+                "max": self.max_in_flight,
+            },
+            "running_mean": self._running,
+            "queue_s": lambda: spread(self._told("queue_s", queue)),
+            "ttft_s": lambda: spread(self._told("ttft_s", "when the first token was there")),
+            "inter_token_s": lambda: spread(self._between()),
+            "latency_s": lambda: spread(self._told("latency_s", "when an answer was complete")),
+            "completion_length": lambda: lengths(
+                self._told("completion_tokens", "how long its answers are")
+            ),
+            "reasoning_length": lambda: lengths(self._told("reasoning_tokens", reasoning)),
+            "final_length": lambda: lengths(self._final(reasoning)),
+            "prefix_cache_hit_rate": self._hit_rate,
         }
-        for name, number in counts.items():
-            figures[name] = number / wall_s if wall_s and number is not None else None
-            if figures[name] is None:
-                unknown[name] = (
-                    "no request was answered"
-                    if not answered or not wall_s
-                    else "not every answer states its number of tokens"
-                )
-        figures["in_flight"] = in_flight
-        if in_flight is None:
-            unknown["in_flight"] = "no request was made"
 
-    def _times(self, figures: dict[str, Any], unknown: dict[str, str]) -> None:
-        queue, first, last = (self.column(name) for name in _TIMES)
-        output = self.column("completion_tokens")
-        running = (queue >= 0) & (last >= queue)
-        wall_s = self.wall_s
-        figures["running_mean"] = None
-        if wall_s and self.answered and running.all():
-            figures["running_mean"] = float((last - queue).sum() / wall_s)
-        several = (first >= 0) & (last >= first) & (output > 1)
-        between = (last[several] - first[several]) / (output[several] - 1)
-        spans = {"queue_s": queue, "ttft_s": first, "inter_token_s": between, "latency_s": last}
-        for name, values in spans.items():
-            figures[name] = spread(values)
-        words = {
-            "running_mean": "when each request left the queue",
-            "queue_s": "when a request left the queue",
-            "ttft_s": "when the first token was there",
-            "inter_token_s": "when the first token was there, or no answer has a second token",
-            "latency_s": "when an answer was complete",
-        }
-        for name, what in words.items():
-            if figures[name] is None:
-                unknown[name] = (
-                    f"the engine does not say {what}"
-                    if self.answered
-                    else "no request was answered"
-                )
+    def _wall_s(self) -> float:
+        return known(self.wall_s, _NOTHING)
 
-    def _lengths(self, figures: dict[str, Any], unknown: dict[str, str]) -> None:
-        output, reasoning = self.column("completion_tokens"), self.column("reasoning_tokens")
-        apart = (output >= 0) & (reasoning >= 0)
-        figures["completion_length"] = lengths(output)
-        figures["reasoning_length"] = lengths(reasoning[apart])
-        figures["final_length"] = lengths(output[apart] - reasoning[apart])
-        prompt, cached = self.column("prompt_tokens"), self.column("cached_tokens")
-        told = (prompt > 0) & (cached >= 0)
-        known = bool(self.answered) and bool(told.all())
-        figures["prefix_cache_hit_rate"] = float(cached.sum() / prompt.sum()) if known else None
-        words = {
-            "completion_length": "how long its answers are",
-            "reasoning_length": "how many tokens are reasoning",
-            "final_length": "how many tokens are reasoning",
-            "prefix_cache_hit_rate": "how many tokens of a prompt it found in a prefix cache",
-        }
-        for name, what in words.items():
-            if figures[name] is None:
-                unknown[name] = (
-                    f"the engine does not say {what}"
-                    if self.answered
-                    else "no request was answered"
-                )
-
-    def _total(self, name: str) -> float | None:
+    def _told(self, name: str, what: str) -> NDArray[Any]:
+        """One number of the requests that have it."""
         values = self.column(name)
-        return float(values.sum()) if len(values) and (values >= 0).all() else None
+        if not len(values):
+            raise UnknownError(_NOTHING)
+        told: NDArray[Any] = values[values >= 0]
+        if not len(told):
+            raise UnknownError(f"the engine does not say {what}")
+        return told
+
+    def _sum(self, name: str) -> float:
+        values = self.column(name)
+        if not len(values):
+            raise UnknownError(_NOTHING)
+        if (values < 0).any():
+            raise UnknownError("not every answer states its number of tokens")
+        return float(values.sum())
+
+    def _running(self) -> float:
+        """Mean number of requests that had left the queue and were being answered."""
+        queue, last = self.column("queue_s"), self.column("latency_s")
+        if not len(queue):
+            raise UnknownError(_NOTHING)
+        if (queue < 0).any() or (last < queue).any():
+            raise UnknownError("the engine does not say when each request left the queue")
+        return float((last - queue).sum()) / self._wall_s()
+
+    def _between(self) -> NDArray[Any]:
+        """The mean time between two tokens of each answer that has several."""
+        first, last = self.column("ttft_s"), self.column("latency_s")
+        output = self.column("completion_tokens")
+        self._told("ttft_s", "when the first token was there")
+        several = (first >= 0) & (last >= first) & (output > 1)
+        if not several.any():
+            raise UnknownError("no answer has a second token")
+        between: NDArray[Any] = (last[several] - first[several]) / (output[several] - 1)
+        return between
+
+    def _final(self, what: str) -> NDArray[Any]:
+        output, reasoning = self.column("completion_tokens"), self.column("reasoning_tokens")
+        self._told("reasoning_tokens", what)
+        both = (output >= 0) & (reasoning >= 0)
+        final: NDArray[Any] = output[both] - reasoning[both]
+        return final
+
+    def _hit_rate(self) -> float:
+        """Share of all prompt tokens that were found in the engine's prefix cache."""
+        prompt, cached = self.column("prompt_tokens"), self.column("cached_tokens")
+        if not len(prompt):
+            raise UnknownError(_NOTHING)
+        if (cached < 0).any() or (prompt <= 0).any():
+            raise UnknownError("the engine does not say what it found in a prefix cache")
+        return float(cached.sum() / prompt.sum())
 
     @property
     def output_tokens(self) -> float | None:
         """Number of generated tokens; ``None`` where not every answer states its own."""
-        return self._total("completion_tokens")
+        try:
+            return self._sum("completion_tokens")
+        except UnknownError:
+            return None
 
 
-def spread(values: NDArray[Any]) -> dict[str, float] | None:
-    """Mean and 50th, 90th and 99th percentile (linear interpolation) of the known values."""
+def spread(values: NDArray[Any]) -> dict[str, float]:
+    """Mean and 50th, 90th and 99th percentile (linear interpolation)."""
     import numpy as np
 
-    known = values[values >= 0]
-    if not len(known):
-        return None
-    p50, p90, p99 = np.quantile(known, (0.5, 0.9, 0.99)).tolist()
-    return {"mean": float(known.mean()), "p50": p50, "p90": p90, "p99": p99}
+    p50, p90, p99 = np.quantile(values, (0.5, 0.9, 0.99)).tolist()
+    return {"mean": float(values.mean()), "p50": p50, "p90": p90, "p99": p99}
 
 
-def lengths(values: NDArray[Any]) -> dict[str, float] | None:
-    """Mean, median, 90th percentile and maximum of the known values, in tokens."""
+def lengths(values: NDArray[Any]) -> dict[str, float]:
+    """Mean, median, 90th percentile and maximum, in tokens."""
     import numpy as np
 
-    known = values[values >= 0]
-    if not len(known):
-        return None
-    median, p90 = np.quantile(known, (0.5, 0.9)).tolist()
-    return {"mean": float(known.mean()), "median": median, "p90": p90, "max": int(known.max())}
+    median, p90 = np.quantile(values, (0.5, 0.9)).tolist()
+    return {"mean": float(values.mean()), "median": median, "p90": p90, "max": int(values.max())}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_gptoss.engines.telemetry.figures import Figures, UnknownError, known
 from pytest_gptoss.engines.telemetry.host import name_of
 from pytest_gptoss.engines.telemetry.requests import Requests
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Window"]
 
+_NEVER_OPEN = "nothing was measured"
 _UNLISTED = (
     "the driver lists none of this session's processes, as in a container with process ids of its "
     "own"
@@ -122,162 +125,151 @@ class Window:
         Args:
             correct: Number of answers that were right, for the energy of one.
         """
+        figures = Figures()
+        here = self.placement.elsewhere is None
         on = "gpus" if self.placement.gpus else "cpu"
-        figures: dict[str, Any] = {
+        figures.values |= {
             "window_s": self.wall_s,
             "shared_with": list(self.shared_with),
-            "runs_on": on if self.placement.elsewhere is None else None,
+            "runs_on": on if here else None,
         }
-        requests, unknown = self.requests.figures()
-        if not self.placement.generates:
-            why = self.placement.elsewhere or "nothing is generated"
-            requests = dict.fromkeys(requests) | {"requests": requests["requests"]}
-            unknown = {name: why for name, value in requests.items() if value is None}
-        figures |= requests
-        figures["load_s"] = self.load_s
-        if self.load_s is None:
-            unknown["load_s"] = "the model was not loaded within this window"
-        self._memory(figures, unknown)
-        self._energy(figures, unknown, correct)
-        figures["unknown"] = unknown
-        return figures
-
-    def _memory(self, figures: dict[str, Any], unknown: dict[str, str]) -> None:
-        figures["peak_host_memory_bytes"] = self._peak_rss
-        if self._peak_rss is None:
-            unknown["peak_host_memory_bytes"] = "the window was never open"
-        figures["peak_gpu_memory_bytes"] = None
-        why = self._no_gpu_memory()
-        if why is None:
-            figures["peak_gpu_memory_bytes"] = self._peak_gpus
+        if self.placement.generates:
+            self.requests.tell(figures)
         else:
-            unknown["peak_gpu_memory_bytes"] = why
-        figures["gpus"] = [
-            {
-                "device": reading.device,
-                "model": reading.model,
-                "peak_memory_bytes": None if why else self._peaks.get(reading.device),
-                "peak_memory_in_use_bytes": self._peaks_used.get(reading.device),
-                "energy_j": self._energy_of(reading)[0],
-            }
-            for reading in self._gpus_in_use()[0]
-        ]
-        figures["other_processes"] = self._others(unknown)
-        # What people mean by the memory of a model: that of the devices it runs on.
-        here = self.placement.elsewhere is None
-        source = "peak_gpu_memory_bytes" if self.placement.gpus else "peak_host_memory_bytes"
-        figures["peak_memory_bytes"] = figures[source] if here else None
-        if figures["peak_memory_bytes"] is None:
-            unknown["peak_memory_bytes"] = self.placement.elsewhere or unknown[source]
+            self.requests.tell_nothing(figures, self.placement.elsewhere or "nothing is generated")
+        figures.put("load_s", self._loading)
+        figures.put("peak_memory_bytes", self._memory)
+        figures.put("peak_host_memory_bytes", self._host_memory)
+        figures.put("peak_gpu_memory_bytes", self._gpu_memory)
+        figures.put("energy_j", self._energy)
+        for name, number in (
+            ("response", self.requests.answered),
+            ("output_token", self.requests.output_tokens),
+            ("correct", correct),
+        ):
+            figures.put(f"energy_per_{name}_j", partial(self._energy_per, number))
+        figures.put("energy_above_idle_j", self._energy_above_idle)
+        figures.put("other_processes", self._others)
+        figures.put("gpus", self._each_gpu)
+        return {**figures.values, "unknown": figures.unknown}
 
-    def _no_gpu_memory(self) -> str | None:
+    def _loading(self) -> float:
+        if self.load_s is None:
+            raise UnknownError(self.placement.elsewhere or "the model was not loaded here")
+        return self.load_s
+
+    def _memory(self) -> int:
+        """What people mean by the memory of a model: that of the devices it runs on."""
         if self.placement.elsewhere is not None:
-            return self.placement.elsewhere
-        if not self.placement.gpus:
-            return "the model does not run on an NVIDIA GPU"
-        if "gpu" in self._meter.unavailable:
-            return self._meter.unavailable["gpu"]
-        readings, why = self._gpus_in_use()
-        if why is not None:
-            return why
-        told = (reading.no_memory for reading in readings)
-        return next((why for why in told if why), None if self._peaks else _UNLISTED)
+            raise UnknownError(self.placement.elsewhere)
+        return self._gpu_memory() if self.placement.gpus else self._host_memory()
 
-    def _gpus_in_use(self) -> tuple[list[Reading], str | None]:
-        """The GPUs that the model runs on, as they were last read, or why that is not known."""
-        if self._last is None or not self.placement.gpus or self.placement.elsewhere is not None:
-            return [], "the model does not run on an NVIDIA GPU of this session's"
+    def _host_memory(self) -> int:
+        if self._peak_rss is None:
+            raise UnknownError(_NEVER_OPEN)
+        return self._peak_rss
+
+    def _gpu_memory(self) -> int:
+        for reading in self._gpus_in_use():
+            if reading.no_memory is not None:
+                raise UnknownError(reading.no_memory)
+        if self._peak_gpus is None:
+            raise UnknownError(_UNLISTED)
+        return self._peak_gpus
+
+    def _gpus_in_use(self) -> list[Reading]:
+        """The GPUs that the model runs on, as they were last read."""
+        wanted = self.placement.gpus
+        if self.placement.elsewhere is not None:
+            raise UnknownError(self.placement.elsewhere)
+        if not wanted:
+            raise UnknownError("the model does not run on an NVIDIA GPU")
+        if "gpu" in self._meter.unavailable:
+            raise UnknownError(self._meter.unavailable["gpu"])
+        if self._last is None:
+            raise UnknownError(_NEVER_OPEN)
         gpus = [reading for reading in self._last.readings if reading.kind == "gpu"]
         if self._peaks:
             found = [reading for reading in gpus if reading.device in self._peaks]
-            if len(found) < self.placement.gpus:
-                return found, (
-                    f"the model runs on {self.placement.gpus} GPUs, and this session's processes "
-                    f"are found on {len(found)} of this machine's only"
+            if len(found) < wanted:
+                raise UnknownError(
+                    f"the model runs on {wanted} GPUs, and this session's processes are found on "
+                    f"{len(found)} of this machine's only"
                 )
-            return found, None
-        gpus = [reading for reading in gpus if reading.visible]
-        if len(gpus) == self.placement.gpus:
-            return gpus, None
-        return [], (
-            f"{_UNLISTED}, so which {self.placement.gpus} of {len(gpus)} GPUs they use is not "
-            "known; name those in CUDA_VISIBLE_DEVICES"
-        )
+            return found
+        visible = [reading for reading in gpus if reading.visible]
+        if len(visible) != wanted:
+            raise UnknownError(
+                f"{_UNLISTED}, so which {wanted} of {len(visible)} GPUs they use is not known; "
+                "name those in CUDA_VISIBLE_DEVICES"
+            )
+        return visible
 
-    def _others(self, unknown: dict[str, str]) -> list[dict[str, Any]] | None:
+    def _each_gpu(self) -> list[dict[str, Any]]:
+        if not self.placement.gpus or self.placement.elsewhere is not None:
+            return []
+        each = []
+        for reading in self._gpus_in_use():
+            gpu = Figures()
+            device, unlisted = reading.device, reading.no_memory or _UNLISTED
+            gpu.values |= {"device": device, "model": reading.model}
+            gpu.put("peak_memory_bytes", partial(known, self._peaks.get(device), unlisted))
+            gpu.put("peak_memory_in_use_bytes", partial(known, self._peaks_used.get(device), ""))
+            gpu.put("energy_j", partial(self._energy_of, reading))
+            each.append(gpu.values)
+        return each
+
+    def _others(self) -> list[dict[str, Any]]:
         """Processes of others on the same GPUs, which draw power and hold memory there too."""
         if not self.placement.gpus or self.placement.elsewhere is not None:
             return []
-        why = self._no_gpu_memory()
-        if why is not None:
-            unknown["other_processes"] = why
-            return None
+        self._gpu_memory()  # else who is a stranger is not known either
         return [
             {"device": device, "pid": pid, "name": name_of(pid), "memory_bytes": size}
             for (device, pid), size in self._strangers.items()
             if device in self._peaks
         ]
 
-    def _energy(
-        self, figures: dict[str, Any], unknown: dict[str, str], correct: int | None
-    ) -> None:
-        energy_j, above_j, why, why_idle = self._joules()
-        requests = self.requests
-        shares = {
-            "energy_per_response_j": (requests.answered, "no request was answered"),
-            "energy_per_output_token_j": (
-                requests.output_tokens,
-                "not every answer states its number of tokens",
-            ),
-            "energy_per_correct_j": (correct, "no answer was right, or none is right or wrong"),
-        }
-        figures["energy_j"] = energy_j
-        if why is not None:
-            unknown["energy_j"] = why
-        for name, (number, no_number) in shares.items():
-            figures[name] = energy_j / number if energy_j is not None and number else None
-            if figures[name] is None:
-                unknown[name] = why or no_number
-        figures["energy_above_idle_j"] = above_j
-        if above_j is None:
-            unknown["energy_above_idle_j"] = why or why_idle or "its idle power is not known"
-
-    def _joules(self) -> tuple[float | None, float | None, str | None, str | None]:
-        """Energy, energy above idle, and why there is none of the one and of the other."""
+    def _devices(self) -> list[Reading]:
+        """What the model draws its power from, as it was last read."""
         if self.placement.elsewhere is not None:
-            return None, None, self.placement.elsewhere, None
-        if self.shared_with:
-            others = ", ".join(self.shared_with)
-            return None, None, f"its requests ran among those of {others}", None
-        if self._last is None or self.wall_s is None:
-            return None, None, "the window was never open", None
-        kind = "gpu" if self.placement.gpus else "cpu"
-        if kind in self._meter.unavailable:
-            return None, None, self._meter.unavailable[kind], None
-        if kind == "gpu":
-            readings, why = self._gpus_in_use()
-            if why is not None:
-                return None, None, why, None
-        else:
-            readings = [reading for reading in self._last.readings if reading.kind == "cpu"]
-        total, above, why_idle = 0.0, 0.0, None
-        for reading in readings:
-            energy_j, why = self._energy_of(reading)
-            if energy_j is None:
-                return None, None, why, None
-            total += energy_j
-            idle_w, why = self._meter.idle_w(reading.device)
-            why_idle = why_idle or why
-            above += energy_j - (idle_w or 0.0) * self.wall_s
-        if kind == "cpu":
-            why_idle = "a CPU is never idle while a test session prepares itself"
-        return total, None if why_idle else above, None, why_idle
+            raise UnknownError(self.placement.elsewhere)
+        if self.placement.gpus:
+            return self._gpus_in_use()
+        if "cpu" in self._meter.unavailable:
+            raise UnknownError(self._meter.unavailable["cpu"])
+        if self._last is None:
+            raise UnknownError(_NEVER_OPEN)
+        return [reading for reading in self._last.readings if reading.kind == "cpu"]
 
-    def _energy_of(self, last: Reading) -> tuple[float | None, str | None]:
-        """Energy of one device within the window, or why it is not known."""
-        assert self._first is not None
-        first = next((r for r in self._first.readings if r.device == last.device), None)
-        if last.energy_j is None or first is None or first.energy_j is None:
-            why = last.no_energy or (first and first.no_energy)
-            return None, why or f"{last.device} was not there when the window was opened"
-        return last.energy_j - first.energy_j, None
+    def _energy(self) -> float:
+        return sum(self._energy_of(device) for device in self._devices())
+
+    def _energy_of(self, last: Reading) -> float:
+        """Energy of one device within the window."""
+        if self.shared_with:
+            raise UnknownError(
+                f"its requests ran among those of {', '.join(self.shared_with)}, and no counter "
+                "tells them apart"
+            )
+        readings = self._first.readings if self._first is not None else ()
+        first = next((reading for reading in readings if reading.device == last.device), None)
+        if first is None:
+            raise UnknownError(f"{last.device} was not there when the window was opened")
+        return known(last.energy_j, last.no_energy) - known(first.energy_j, first.no_energy)
+
+    def _energy_per(self, number: float | None) -> float:
+        energy_j = self._energy()
+        if not number:
+            raise UnknownError("there is none, or their number is not known")
+        return energy_j / number
+
+    def _energy_above_idle(self) -> float:
+        if not self.placement.gpus and self.placement.elsewhere is None:
+            self._energy()
+            raise UnknownError("a CPU is not idle while a session prepares itself")
+        wall_s = self.wall_s or 0.0
+        return sum(
+            self._energy_of(device) - self._meter.idle_w(device.device) * wall_s
+            for device in self._devices()
+        )
