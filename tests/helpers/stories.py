@@ -17,6 +17,7 @@ for _module in (
     "aiohttp",
     "datasets",
     "pyarrow",
+    "psutil",
     "rich.console",
     "rich.progress_bar",
     "rich.table",

@@ -15,7 +15,7 @@ from pytest_gptoss.engines.telemetry.readings import Placement
 from pytest_gptoss.engines.telemetry.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from pytest_gptoss.engines.telemetry.readings import Reading, Source
@@ -41,7 +41,7 @@ class Sample:
     """All that was read at one moment.
 
     Args:
-        at: The moment, in seconds of `time.perf_counter`.
+        at: The moment, in seconds of the meter's clock.
         rss_bytes: Memory of this process and its descendants.
         readings: What each device says.
         ours: Which of the processes on the devices are of this session.
@@ -82,11 +82,17 @@ class Meter:
     Args:
         sources: What reads the devices; by default NVIDIA GPUs and CPU packages.
         interval_s: Seconds between two looks.
+        clock: Tells the time, in seconds.
     """
 
     def __init__(
-        self, sources: Sequence[Source] | None = None, *, interval_s: float = INTERVAL_S
+        self,
+        sources: Sequence[Source] | None = None,
+        *,
+        interval_s: float = INTERVAL_S,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self.clock = clock
         self._sources = (Nvml(), Rapl()) if sources is None else tuple(sources)
         self._interval_s = interval_s
         self._open: list[Source] | None = None
@@ -96,7 +102,7 @@ class Meter:
         self._idle: dict[str, _Idle] = {}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
-        self._started = 0.0
+        self._started = self._stopped = 0.0
         self._looked_at = self._look_s = 0.0
         self.samples = 0
         """Number of looks at the counters."""
@@ -120,7 +126,7 @@ class Meter:
     def start(self) -> None:
         """Start the thread. Devices are read from `watch_devices` on."""
         if self._thread is None:
-            self._started = time.perf_counter()
+            self._started = self.clock()
             self._thread = threading.Thread(target=self._run, name="gptoss-meter", daemon=True)
             self._thread.start()
 
@@ -144,6 +150,7 @@ class Meter:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
+        self._stopped = self._stopped or self.clock()
         with self._lock:
             for source in self._open or ():
                 source.close()
@@ -151,8 +158,10 @@ class Meter:
 
     @property
     def wall_s(self) -> float:
-        """Seconds since the thread was started."""
-        return time.perf_counter() - self._started if self._thread is not None else 0.0
+        """Seconds for which the thread has run."""
+        if self._thread is None:
+            return 0.0
+        return (self._stopped or self.clock()) - self._started
 
     def window(
         self,
@@ -173,7 +182,7 @@ class Meter:
     def sample(self) -> Sample:
         """Look at everything now, and show it to the windows that are open."""
         with self._lock:
-            now = time.perf_counter()
+            now = self.clock()
             readings = [reading for source in self._open or () for reading in source.read(now)]
             # After the readings: a process that was on a device then is still in the tree.
             ours = self._tree.ours(pid for reading in readings for pid in reading.memory)
@@ -183,7 +192,7 @@ class Meter:
                 self._watch_idleness(reading, now)
             for window in self._windows:
                 window.note(sample)
-            self._looked_at = time.perf_counter()
+            self._looked_at = self.clock()
             self._look_s = self._looked_at - now
             return sample
 
@@ -203,7 +212,7 @@ class Meter:
     @property
     def rested(self) -> bool:
         """Whether another look now would take less than a hundredth of the time since the last."""
-        return time.perf_counter() - self._looked_at > 100 * self._look_s
+        return self.clock() - self._looked_at > 100 * self._look_s
 
     def idle_w(self, device: str) -> float:
         """Power of a GPU before anything ran on it, in watts.
@@ -226,7 +235,7 @@ class Meter:
     def _begin_idleness(self, reading: Reading) -> None:
         energy_j, used = reading.energy_j, reading.used_bytes
         if reading.kind == "gpu" and energy_j is not None and used is not None and _quiet(reading):
-            now = time.perf_counter()
+            now = self.clock()
             self._idle[reading.device] = _Idle(now, energy_j, used, now, energy_j)
 
     def _watch_idleness(self, reading: Reading, now: float) -> None:

@@ -69,7 +69,7 @@ class Source(Protocol):
         """Read every device, without ever raising.
 
         Args:
-            now: The moment, in seconds of `time.perf_counter`.
+            now: The moment, in seconds of the meter's clock.
         """
 
     def close(self) -> None:

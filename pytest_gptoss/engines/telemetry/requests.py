@@ -43,7 +43,7 @@ class Requests:
         self.in_flight = 0
         self.max_in_flight = 0
         self.began: float | None = None
-        """When the first request was made, in seconds of `time.perf_counter`."""
+        """When the first request was made, in seconds of the meter's clock."""
         self.ended: float | None = None
         """When the last one that has ended did."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -79,13 +78,13 @@ class Window:
 
     def begin(self) -> float:
         """Count a request that is being made; returns when."""
-        now = time.perf_counter()
+        now = self._meter.clock()
         self.requests.begin(now)
         return now
 
     def end(self, began: float, completion: Completion | None) -> None:
         """Count what came of a request; ``None`` for one without an answer."""
-        self.requests.end(began, time.perf_counter(), completion)
+        self.requests.end(began, self._meter.clock(), completion)
 
     def note(self, sample: Sample) -> None:
         """Take over what the meter sees; called by it."""
