@@ -37,9 +37,9 @@ DEVICES = ("null", "zero", "full", "random", "urandom")
 def settle(config: dict[str, Any]) -> None:
     """Confine this process as told; on return it may run the program.
 
-    Every key but "pipes", "control" and "limits" may be missing:
+    The keys from ``supervised`` on may be missing:
 
-    * ``pipes``, ``control``: the descriptors that we were given.
+    * ``pipes``, ``control``, ``highest``: the descriptors that we were given, and the last of them.
     * ``limits``: names of rlimits and their values.
     * ``supervised``: run in a child, and stay behind to kill all that comes of it.
     * ``user``: the user and group to become; ``read_all``: go on reading what only root may.
@@ -50,7 +50,7 @@ def settle(config: dict[str, Any]) -> None:
     """
     namespaces, landlock = config.get("namespaces"), config.get("landlock")
     if config.get("supervised"):
-        _stay_behind(config["control"], namespaces)
+        _stay_behind(config["control"], config["highest"], namespaces)
     ruleset = None
     if namespaces is not None:
         _new_root(namespaces)
@@ -59,16 +59,15 @@ def settle(config: dict[str, Any]) -> None:
     _become(config)
     if ruleset is not None:
         _call("landlock_restrict_self", _libc().syscall(RESTRICT_SELF, ruleset, 0))
+    requests, replies = config["pipes"]
+    _wire(requests, replies, config["highest"])
     for name, value in config["limits"].items():
-        # Not every system has each of them.
-        if hasattr(resource, name):
-            resource.setrlimit(getattr(resource, name), (value, value))
-    _wire(*config["pipes"])
+        resource.setrlimit(getattr(resource, name), (value, value))
     if "filter" in config:
         _load(config["filter"])
 
 
-def _wire(requests: int, replies: int) -> None:
+def _wire(requests: int, replies: int, highest: int) -> None:
     """Leave nothing open but null, the output, and the pipes as descriptors 3 and 4."""
     # First out of each other's way, then into place.
     while requests < 5 or replies < 5:
@@ -76,7 +75,8 @@ def _wire(requests: int, replies: int) -> None:
     os.dup2(requests, 3)
     os.dup2(replies, 4)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.closerange(5, os.sysconf("SC_OPEN_MAX"))
+    # What was opened since lies in the gaps below, or a few places above.
+    os.closerange(5, highest + 16)
 
 
 _library: Any = None
@@ -145,7 +145,7 @@ def _load(program: bytes) -> None:
     _call("prctl(PR_SET_SECCOMP)", result)
 
 
-def _stay_behind(control: int, namespaces: dict[str, Any] | None) -> None:
+def _stay_behind(control: int, highest: int, namespaces: dict[str, Any] | None) -> None:
     """Return in a child; the parent waits for a word on ``control`` and then kills its tree."""
     _prctl("PR_SET_PDEATHSIG", signal.SIGKILL)
     # What is orphaned below us, in whatever session, comes to us and not to the machine's init.
@@ -158,7 +158,7 @@ def _stay_behind(control: int, namespaces: dict[str, Any] | None) -> None:
     try:
         # Ours are copies; the far ends must see the program's end.
         os.closerange(0, control)
-        os.closerange(control + 1, os.sysconf("SC_OPEN_MAX"))
+        os.closerange(control + 1, highest + 16)
         # Orphans that ended would count as processes until somebody asked for them.
         signal.signal(signal.SIGCHLD, lambda *_: _reap())
         _reap()

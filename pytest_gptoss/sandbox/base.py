@@ -8,8 +8,10 @@ import marshal
 import math
 import os
 import select
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +30,16 @@ if TYPE_CHECKING:
     # How to have a whole tree killed, given its process and our end of its control socket.
     End = Callable[[subprocess.Popen[bytes], socket.socket], None]
 
-__all__ = ["ENVIRONMENT", "SCRATCH_MB", "SHARED_MB", "Confined", "Rung", "start", "tell"]
+__all__ = [
+    "ENVIRONMENT",
+    "SCRATCH_MB",
+    "SHARED_MB",
+    "Confined",
+    "Rung",
+    "kill_group",
+    "start",
+    "tell",
+]
 
 # All that a confined program finds in its environment.
 ENVIRONMENT: Mapping[str, str] = {
@@ -172,16 +183,18 @@ def start(
         control, control_in = socket.socketpair()
         theirs.callback(control_in.close)
         ours.callback(control.close)
+        passed = (requests_in, replies_in, control_in.fileno(), *passing)
         told = {
             **config,
-            "pipes": (requests_in, replies_in),
-            "control": control_in.fileno(),
+            "pipes": passed[:2],
+            "control": passed[2],
+            "highest": max(passed),
             "limits": _rlimits(limits, config.get("tasks", 0)),
         }
         job = theirs.enter_context(_nameless_file())
         job.write(marshal.dumps((_border(), told, _compiled(source))))
         job.seek(0)
-        command = [*before(control_in.fileno()), str(interpreter()[0]), "-I", "-S", "-c", _BOOT]
+        command = [*before(passed[2]), str(interpreter()[0]), "-I", "-S", "-c", _BOOT]
         # From one thread that lives as long as we do: what "dies with its parent" on Linux dies
         # with the *thread* that started it.
         process = _starter.submit(
@@ -190,7 +203,7 @@ def start(
             stdin=job,
             stdout=output_in,
             stderr=output_in,
-            pass_fds=(requests_in, replies_in, control_in.fileno(), *passing),
+            pass_fds=passed,
             env=ENVIRONMENT,
             cwd="/",
             # An interrupt from the keyboard is ours; we end what we started.
@@ -226,15 +239,23 @@ def _nameless_file() -> BinaryIO:
     return tempfile.TemporaryFile()
 
 
+def kill_group(process: subprocess.Popen[bytes], control: socket.socket) -> None:
+    """Kill a tree that has no supervisor; who left its session is missed."""
+    os.killpg(process.pid, signal.SIGKILL)
+
+
 def _rlimits(limits: Limits, tasks: int) -> dict[str, int]:
-    return {
+    bounds = {
         "RLIMIT_CORE": 0,
         "RLIMIT_CPU": math.ceil(limits.timeout_s) + 2,
         "RLIMIT_FSIZE": limits.file_mb << 20,
         "RLIMIT_NOFILE": limits.open_files,
-        "RLIMIT_AS": limits.memory_mb << 20,
         "RLIMIT_NPROC": limits.processes + tasks,
     }
+    if sys.platform != "darwin":
+        # There each program has more address space from the start, and none may take it back.
+        bounds["RLIMIT_AS"] = limits.memory_mb << 20
+    return bounds
 
 
 @functools.cache

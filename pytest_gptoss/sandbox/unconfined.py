@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
+import sys
 from typing import TYPE_CHECKING
 
 from pytest_gptoss.sandbox import base
 
 if TYPE_CHECKING:
-    import socket
-    import subprocess
-
     from pytest_gptoss.sandbox.limits import Limits
 
 __all__ = ["Unconfined"]
@@ -27,9 +23,7 @@ class Unconfined:
         return "none [rlimits; memory: watchdog]"
 
     def start(self, source: str, limits: Limits) -> base.Confined:
-        """Start ``source`` in a process group of its own."""
-        return base.start(source, limits, {}, end=_end)
-
-
-def _end(process: subprocess.Popen[bytes], control: socket.socket) -> None:
-    os.killpg(process.pid, signal.SIGKILL)
+        """Start ``source`` under its limits, and on Linux under a supervisor that ends it."""
+        if sys.platform == "linux":
+            return base.start(source, limits, {"supervised": True}, end=base.tell)
+        return base.start(source, limits, {}, end=base.kill_group)
