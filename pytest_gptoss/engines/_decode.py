@@ -44,6 +44,7 @@ class Row:
         seed: Seed of this row's draws alone, so that they depend on no other row.
         stopped: Says of the tokens so far whether a stop string has ended the answer.
         context: Whatever the caller wants back with the row.
+        to_the_cap: Whether to generate up to the limit wherever the model would end.
     """
 
     prompt: list[int]
@@ -52,6 +53,7 @@ class Row:
     seed: int
     stopped: Callable[[list[int]], bool] | None = None
     context: Any = None
+    to_the_cap: bool = False
     tokens: list[int] = field(default_factory=list)
     finish_reason: str | None = None
     cancelled: bool = False
@@ -284,7 +286,7 @@ class Batch:
             row.last_token = now
             if len(row.tokens) == 1:
                 row.first_token = now
-            if token in self._stop:
+            if token in self._stop and not row.to_the_cap:
                 row.finish_reason = "stop"
             elif len(row.tokens) >= row.limit:
                 row.finish_reason = "length"

@@ -28,6 +28,8 @@ class Request:
         item_id: The item's id; recordings are looked up by it.
         row: The item's 0-based row number, by which recordings may name it too; -1 if none.
         repeat: 0-based number of the repeat.
+        to_the_cap: Whether to generate up to the cap wherever the model would end, so that answers
+            have a known length; an engine that cannot do that lets the model end.
     """
 
     messages: tuple[Message, ...]
@@ -38,6 +40,7 @@ class Request:
     item_id: str = ""
     row: int = -1
     repeat: int = 0
+    to_the_cap: bool = False
 
 
 @dataclass(frozen=True, slots=True)

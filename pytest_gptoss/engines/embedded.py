@@ -153,7 +153,8 @@ class EmbeddedEngine:
             limit=room_for(request, len(prompt), self._max_model_len),
             sampling=request.sampling,
             seed=seed_of(request, self._options.seed),
-            stopped=_stops(renderer, request.sampling.stop),
+            stopped=None if request.to_the_cap else _stops(renderer, request.sampling.stop),
+            to_the_cap=request.to_the_cap,
             context=(loop, future),
             submitted=time.monotonic(),
         )

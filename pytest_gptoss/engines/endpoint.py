@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["EndpointEngine"]
 
 _OURS = frozenset({"concurrency", "headers", "model", "retries"})
+# Servers, as they call themselves, that take the fields by which an answer goes on to its cap.
+_TO_THE_CAP = frozenset({"vllm", "sglang", "llamacpp"})
 _PARSER_OF_SERVER = re.compile(r"unexpected token.{0,80}expecting|HarmonyError", re.I | re.S)
 
 
@@ -254,10 +256,13 @@ class EndpointEngine:
             sampling.max_tokens,
             sampling.stop,
             request.effort,
+            request.to_the_cap,
         )
         tail = self._tails.get(key)
         if tail is None:
-            tail = self._tails[key] = self._encode_tail(sampling, request.effort)
+            tail = self._tails[key] = self._encode_tail(
+                sampling, request.effort, to_the_cap=request.to_the_cap
+            )
         if sampling.seed is not None and "seed" not in self._extra:
             tail = b',"seed":%d' % sampling.seed + tail
         messages: Sequence[Message] = request.messages
@@ -265,8 +270,11 @@ class EndpointEngine:
             messages = _with_instructions(messages, request.instructions, self.spec.instructions)
         return self._head + _encode(messages) + tail
 
-    def _encode_tail(self, sampling: Sampling, effort: Effort | None) -> bytes:
+    def _encode_tail(self, sampling: Sampling, effort: Effort | None, *, to_the_cap: bool) -> bytes:
         """Everything of the body that requests share, from the comma to the closing brace."""
+        forced: dict[str, Any] = {}
+        if to_the_cap and self._card is not None and self._card.owned_by in _TO_THE_CAP:
+            forced = {"ignore_eos": True, "min_tokens": sampling.max_tokens}
         body: dict[str, Any] = {
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
@@ -276,6 +284,7 @@ class EndpointEngine:
             "stop": list(sampling.stop) or None,
             "reasoning_effort": effort,
             "stream": False,
+            **forced,
             **self._extra,
         }
         return b"," + _encode({k: v for k, v in body.items() if v is not None})[1:]

@@ -285,6 +285,9 @@ class VllmEngine:
         assert renderer is not None
         # Only where all text is final text may vLLM itself stop at a string.
         stop = list(sampling.stop) if self._stops_at_strings(renderer) else []
+        ends = list(renderer.stop_token_ids)
+        if request.to_the_cap:
+            stop, ends = [], []
         greedy = sampling.temperature == 0
         chosen = {"top_p": sampling.top_p, "top_k": sampling.top_k, "min_p": sampling.min_p}
         params = SamplingParams(
@@ -292,7 +295,8 @@ class VllmEngine:
             max_tokens=max_tokens,
             seed=None if greedy else sampling.seed,
             stop=stop,
-            stop_token_ids=list(renderer.stop_token_ids),
+            stop_token_ids=ends,
+            ignore_eos=request.to_the_cap,
             skip_special_tokens=False,
             detokenize=bool(stop),
             output_kind=RequestOutputKind.FINAL_ONLY,

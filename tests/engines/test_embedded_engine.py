@@ -181,6 +181,18 @@ def test_stop_strings_end_the_final_text(
     assert cut.completion_tokens <= 16, "it went on long after the stop string"
 
 
+def test_an_answer_of_a_known_length_goes_on_where_the_model_ends(
+    engine: EmbeddedEngine, loop_thread: Any, token_format: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    question = token_format.ask(prompts(1, 30, seed=3)[0], max_tokens=40)
+    whole = ask_all(loop_thread, engine, [question])[0].final.split()
+    assert engine._worker is not None
+    monkeypatch.setattr(engine._worker._batch, "_stop", frozenset({int(whole[3])}))
+    ended, forced = ask_all(loop_thread, engine, [question, replace(question, to_the_cap=True)])
+    assert (ended.finish_reason, ended.completion_tokens) == ("stop", whole.index(whole[3]) + 1)
+    assert (forced.finish_reason, forced.completion_tokens) == ("length", 40)
+
+
 def test_a_cancelled_request_leaves_the_batch(
     engine: EmbeddedEngine, loop_thread: Any, token_format: Any
 ) -> None:

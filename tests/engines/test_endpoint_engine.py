@@ -77,6 +77,25 @@ def test_only_what_is_set_is_sent_and_null_leaves_a_field_out(background: Backgr
     assert (first["top_k"], first["min_p"], first["seed"], second["seed"]) == (5, 0.1, 7, 8)
 
 
+@pytest.mark.parametrize(
+    ("server_name", "forced"),
+    [("vllm", True), ("sglang", True), ("llamacpp", True), ("openai", False), (None, False)],
+)
+def test_an_answer_of_a_known_length_is_asked_of_servers_that_can(
+    background: Background, server_name: str | None, forced: bool
+) -> None:
+    """Others may refuse a request that has fields which they do not know."""
+    cards = [{"id": "gpt-oss-20b", "owned_by": server_name}]
+    request = ask("a", max_tokens=9)
+    with ScriptedServer(models=cards) as server, opened(background, server) as engine:
+        background.run(engine.generate(replace(request, to_the_cap=True)))
+        background.run(engine.generate(request))
+    first, second = server.bodies
+    wanted = {"ignore_eos": True, "min_tokens": 9} if forced else {}
+    assert {k: v for k, v in first.items() if k in ("ignore_eos", "min_tokens")} == wanted
+    assert second.keys() == first.keys() - wanted.keys()
+
+
 def test_instructions_join_the_users_message_where_the_model_wants_it(
     background: Background,
 ) -> None:

@@ -146,6 +146,18 @@ def test_stop_strings_end_the_final_text(
     assert cut.finish_reason == "stop"
 
 
+def test_an_answer_of_a_known_length_goes_on_where_the_model_ends(
+    vllm_engine: VllmEngine, engine: VllmEngine, loop_thread: Any, token_format: Any
+) -> None:
+    question = token_format.ask(prompts(1, seed=3)[0], max_tokens=40)
+    whole = ask_all(loop_thread, engine, [question])[0].final.split()
+    # The engine's own fixture puts the renderer back.
+    vllm_engine._renderer = token_format(stop=[int(whole[3])])
+    ended, forced = ask_all(loop_thread, engine, [question, replace(question, to_the_cap=True)])
+    assert (ended.finish_reason, ended.completion_tokens) == ("stop", whole.index(whole[3]) + 1)
+    assert (forced.finish_reason, forced.completion_tokens) == ("length", 40)
+
+
 def test_a_cancelled_request_is_aborted(
     engine: VllmEngine, loop_thread: Any, token_format: Any
 ) -> None:
