@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
     from pytest_gptoss.sandbox.limits import Limits
+    from pytest_gptoss.sandbox.privileges import Identity
 
     # How to have a whole tree killed, given its process and our end of its control socket.
     End = Callable[[subprocess.Popen[bytes], socket.socket], None]
@@ -152,6 +153,7 @@ def start(
     config: Mapping[str, Any],
     *,
     end: End,
+    identity: Identity,
     before: Callable[[int], Sequence[str]] = lambda _: (),
     passing: Sequence[int] = (),
 ) -> Confined:
@@ -162,6 +164,7 @@ def start(
         limits: Its bounds.
         config: How ``_border.settle`` is to confine the interpreter before ``source`` runs.
         end: How to have the whole tree killed, given its process and our end of a control socket.
+        identity: As whom the program runs.
         before: The command line before the interpreter's, given the other end of that socket.
         passing: More descriptors that this command reads.
 
@@ -189,7 +192,8 @@ def start(
             "pipes": passed[:2],
             "control": passed[2],
             "highest": max(passed),
-            "limits": _rlimits(limits, config.get("tasks", 0)),
+            "limits": _rlimits(limits, identity.tasks),
+            "user": identity.last,
         }
         job = theirs.enter_context(_nameless_file())
         job.write(marshal.dumps((_border(), told, _compiled(source))))
@@ -208,7 +212,11 @@ def start(
             cwd="/",
             # An interrupt from the keyboard is ours; we end what we started.
             start_new_session=True,
+            user=identity.first,
+            group=identity.first,
+            extra_groups=None if identity.first is None else [],
         ).result()
+        _first_to_go(process.pid)
         ours.pop_all()
     return Confined(process, (requests, replies, output), control, limits, end)
 
@@ -216,6 +224,12 @@ def start(
 def tell(process: subprocess.Popen[bytes], control: socket.socket) -> None:
     """Have the supervisor of ``_border`` kill its tree and end."""
     control.send(b".")
+
+
+def _first_to_go(pid: int) -> None:
+    """Have the kernel end this tree and not the user's server when the machine's memory is full."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
 
 def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
@@ -250,11 +264,11 @@ def _rlimits(limits: Limits, tasks: int) -> dict[str, int]:
         "RLIMIT_CPU": math.ceil(limits.timeout_s) + 2,
         "RLIMIT_FSIZE": limits.file_mb << 20,
         "RLIMIT_NOFILE": limits.open_files,
-        "RLIMIT_NPROC": limits.processes + tasks,
     }
     if sys.platform != "darwin":
-        # There each program has more address space from the start, and none may take it back.
+        # There a program has more address space than this from the start, and starts no process.
         bounds["RLIMIT_AS"] = limits.memory_mb << 20
+        bounds["RLIMIT_NPROC"] = limits.processes + tasks
     return bounds
 
 

@@ -43,7 +43,7 @@ class Bwrap:
         if self._version < (0, 7):
             raise OSError(f"{said.stdout.strip() or program} cannot bound a scratch; 0.7 can")
         self._filter = seccomp.load("alone")
-        self._root = privileges.is_root()
+        self._root = privileges.may_mount()
 
     def describe(self) -> str:
         """Name the version and the layers in force."""
@@ -53,7 +53,6 @@ class Bwrap:
 
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` in namespaces of its own."""
-        config = privileges.identity(own_namespace=True)
         with tempfile.TemporaryFile() as program:
             program.write(self._filter)
             program.flush()
@@ -61,8 +60,9 @@ class Bwrap:
             return base.start(
                 source,
                 limits,
-                config,
+                {},
                 end=_end,
+                identity=privileges.identity(namespaces=True),
                 before=lambda info: [self._program, *self._arguments(info, program.fileno())],
                 passing=[program.fileno()],
             )

@@ -46,5 +46,5 @@ class Landlock:
 
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` under Landlock."""
-        config = {**self._config, **privileges.identity(own_namespace=False)}
-        return base.start(source, limits, config, end=base.tell)
+        identity = privileges.identity(namespaces=False)
+        return base.start(source, limits, self._config, end=base.tell, identity=identity)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gptoss.sandbox import base
+from pytest_gptoss.sandbox import base, privileges
 from pytest_gptoss.sandbox.view import interpreter, view
 
 if TYPE_CHECKING:
@@ -47,7 +47,14 @@ class Macos:
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` under the profile."""
         command = [str(_PROGRAM), "-p", self._profile]
-        return base.start(source, limits, {}, end=base.kill_group, before=lambda _: command)
+        return base.start(
+            source,
+            limits,
+            {},
+            end=base.kill_group,
+            identity=privileges.identity(namespaces=True),
+            before=lambda _: command,
+        )
 
 
 def profile() -> str:

@@ -23,13 +23,12 @@ class Namespaces:
     name = "namespaces"
 
     def __init__(self) -> None:
-        self._root = privileges.is_root()
+        self._root = privileges.may_mount()
         seen = view()
         self._config: dict[str, Any] = {
             "supervised": True,
             "filter": seccomp.load("alone"),
             "namespaces": {
-                # In a user namespace root would stay root on the machine.
                 "own": not self._root,
                 "shown": seen.shown,
                 "links": seen.links,
@@ -46,5 +45,5 @@ class Namespaces:
 
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` in namespaces of its own."""
-        config = {**self._config, **privileges.identity(own_namespace=True)}
-        return base.start(source, limits, config, end=base.tell)
+        identity = privileges.identity(namespaces=True)
+        return base.start(source, limits, self._config, end=base.tell, identity=identity)

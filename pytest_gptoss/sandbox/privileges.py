@@ -5,14 +5,30 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from pytest_gptoss.sandbox.view import interpreter
 
-__all__ = ["identity", "is_root", "may_mount", "only_root_reads"]
+__all__ = ["Identity", "identity", "is_root", "may_mount", "only_root_reads"]
 
 _CAP_SYS_ADMIN = 21
 _counter = itertools.count()
+
+
+class Identity(NamedTuple):
+    """As whom a program runs.
+
+    Attributes:
+        first: The user to become before anything else, or None to begin as we are.
+        last: The user to become when all else is done, or None to stay.
+        tasks: The processes that this user has already: a limit on them counts these, too.
+    """
+
+    first: int | None
+    last: int | None
+    tasks: int
 
 
 def is_root() -> bool:
@@ -21,23 +37,29 @@ def is_root() -> bool:
 
 
 def may_mount() -> bool:
-    """Return whether we may make namespaces without a user namespace of our own."""
+    """Return whether we may make namespaces without a user namespace, as root mostly may."""
+    if not (is_root() and sys.platform == "linux"):
+        return False
     status = Path("/proc/self/status").read_text()
     effective = int(status.split("CapEff:")[1].split()[0], 16)
     return bool(effective >> _CAP_SYS_ADMIN & 1)
 
 
-def identity(*, own_namespace: bool) -> dict[str, int | None]:
-    """Say to ``_border.settle`` who is to run a program, and how many tasks they have already.
+def identity(*, namespaces: bool) -> Identity:
+    """Return as whom the next program runs.
 
     Args:
-        own_namespace: Whether it runs in a user namespace of its own if we are no root.
+        namespaces: Whether it gets namespaces, and thus a user namespace unless we
+            :func:`may_mount`.
     """
-    if is_root():
-        return {"user": _stranger(), "tasks": 0}
-    # Since Linux 5.14 the limit on processes counts within a user namespace.
-    apart = own_namespace and _kernel() >= (5, 14)
-    return {"user": None, "tasks": 0 if apart else _tasks_of_user()}
+    if not is_root():
+        # Since Linux 5.14 the limit on processes counts within a user namespace.
+        apart = namespaces and _kernel() >= (5, 14)
+        return Identity(None, None, 0 if apart else _tasks_of_user())
+    if namespaces and not may_mount():
+        # In a user namespace root would stay root on the machine.
+        return Identity(_stranger(), None, 0)
+    return Identity(None, _stranger(), 0)
 
 
 def _stranger() -> int:

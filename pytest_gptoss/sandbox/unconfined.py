@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_gptoss.sandbox import base
+from pytest_gptoss.sandbox import base, privileges
 
 if TYPE_CHECKING:
     from pytest_gptoss.sandbox.limits import Limits
@@ -24,6 +24,12 @@ class Unconfined:
 
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` under its limits, and on Linux under a supervisor that ends it."""
-        if sys.platform == "linux":
-            return base.start(source, limits, {"supervised": True}, end=base.tell)
-        return base.start(source, limits, {}, end=base.kill_group)
+        tasks = privileges.identity(namespaces=False).tasks
+        linux = sys.platform == "linux"
+        return base.start(
+            source,
+            limits,
+            {"supervised": linux},
+            end=base.tell if linux else base.kill_group,
+            identity=privileges.Identity(None, None, tasks),
+        )
