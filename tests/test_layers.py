@@ -25,6 +25,7 @@ ROOMS = (
     "models",
     "stats",
     "benchmark",
+    "load",
     "records",
     "errors",
 )

@@ -60,6 +60,24 @@ class EngineHost:
                 self._users -= 1
                 self._changed.notify_all()
 
+    @asynccontextmanager
+    async def alone(self, spec: ModelSpec) -> AsyncIterator[RevivingEngine]:
+        """The same, from when nobody else uses it: for measurements.
+
+        Raises:
+            UsageError: The engine cannot run here.
+            EngineError: It failed to start.
+        """
+        async with self.using(spec) as engine:
+            async with self._changed:
+                self.waiting_for_another += 1  # who merely keeps it for tests to come lets go
+                self._changed.notify_all()
+                try:
+                    await self._changed.wait_for(lambda: self._users == 1)
+                finally:
+                    self.waiting_for_another -= 1
+            yield engine
+
     async def changed(self) -> None:
         """Wait until somebody takes, waits for or leaves an engine."""
         async with self._changed:

@@ -76,6 +76,10 @@ class Metering:
             window.start()
         return window
 
+    def window(self, label: str, name: str) -> Window:
+        """A window for a part of what a model is asked, to be started and told by who opens it."""
+        return self._meter.window(name, placement=self._models[label].placement)
+
     def settle(self, label: str, *, now: bool = False) -> bool:
         """Read the counters where nothing is in flight; returns whether that is done.
 
