@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -26,6 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["Collection"]
 
 
+class Place(NamedTuple):
+    """Where a test function stands: its file, its 0-based line, and the file as reports show it."""
+
+    path: Path
+    line: int | None
+    shown: str
+
+
 class Collection:
     """What a session collects.
 
@@ -39,7 +48,7 @@ class Collection:
         self._tables: dict[str, _Opened] = {}
         self._asked: dict[str, Benchmark] = {}
         self._groups: dict[tuple[str, str], Group] = {}
-        self._places: dict[Any, tuple[Path, int | None]] = {}
+        self._places: dict[Any, Place] = {}
         self.errors: list[str] = []
         """What could not be collected, in sentences."""
 
@@ -74,12 +83,14 @@ class Collection:
         items = items_of(collector, name, function, self._evaluation, iter(groups))
         return self._with_gates(collector, name, function, items)
 
-    def place(self, item: BenchmarkItem) -> tuple[Path, int | None]:
-        """File and line of a test function, found once for all of its items."""
-        place = self._places.get(item.obj)
+    def place(self, item: BenchmarkItem) -> Place:
+        """Where a test function stands, found once for all of its items."""
+        # Not by `item.obj`: a method is bound to an instance of its own for each item.
+        place = self._places.get(item.function)
         if place is None:
             path, line, _ = pytest.Function.reportinfo(item)
-            place = self._places[item.obj] = (Path(path), line)
+            shown = os.path.relpath(path, item.config.rootpath)
+            place = self._places[item.function] = Place(Path(path), line, shown)
         return place
 
     def _with_gates(
@@ -102,7 +113,7 @@ class Collection:
                 self.errors.append(str(error))
                 continue
             if gate is not None:
-                gate.place = self.place(of_group[0])
+                gate.place = self.place(of_group[0])[:2]
                 tests.append(gate)
         return tests
 

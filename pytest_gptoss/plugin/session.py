@@ -54,6 +54,7 @@ def set_up(config: pytest.Config, response_fixture: Callable[..., Any]) -> Evalu
             raise pytest.UsageError(str(error)) from None
         config.stash[EVALUATION] = evaluation
         config.stash[DISPLAY] = Display(config, evaluation)
+        config.pluginmanager.register(config.stash[DISPLAY], "gptoss-display")
     return config.stash[EVALUATION]
 
 

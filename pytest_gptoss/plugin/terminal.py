@@ -6,11 +6,11 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from pytest_gptoss.report.progress import Progress
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_gptoss.plugin.evaluation import Evaluation
 
 __all__ = ["Display"]
@@ -97,6 +97,19 @@ class Display:
         if not self._quiet:
             self._reporter.ensure_newline()
             self._reporter.write_line(f"gptoss: {text}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Let go of a passed set-up or tear-down that printed nothing.
+
+        pytest's terminal keeps them for ``--durations`` and for what was printed during them: a
+        kilobyte for each item.
+        """
+        if self._reporter is None or self._config.option.durations is not None:
+            return
+        kept = self._reporter.stats.get("")
+        if kept and kept[-1] is report and not report.sections:
+            kept.pop()
 
     def summary(self, reporter: pytest.TerminalReporter) -> None:
         """Print the figures of every group, and where the files are."""
