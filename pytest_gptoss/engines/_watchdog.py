@@ -35,7 +35,9 @@ class Watchdog:
 
     def __init__(self, folder: str | None = None) -> None:
         mark = uuid.uuid4().hex
-        self.variables = {_MARK: mark}
+        # The second keeps `setproctitle`, by which vLLM names its processes, from writing the name
+        # over the environment that others can read.
+        self.variables = {_MARK: mark, "SPT_NOENV": "1"}
         """What the engine's processes must inherit."""
         # Away from the terminal's interrupts, and (-P) with this folder's `select` out of the way.
         self._process = subprocess.Popen(

@@ -67,6 +67,8 @@ class VllmEngine:
         self._family: list[Any] = []
         self._grace_s = _GRACE_S
         self._waiting: set[asyncio.Task[Any]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._submitted = 0
         self._facts: dict[str, Any] = {"engine": "vllm", "version": process.version()}
         self._max_model_len = 0
@@ -162,8 +164,8 @@ class VllmEngine:
                 self._opening = None
             for task in list(self._waiting):
                 task.cancel()
-            while self._waiting:
-                await asyncio.wait(set(self._waiting))
+            # Not for the tasks' end: one of them may wait for this very closing.
+            await self._idle.wait()
             engine, self._engine = self._engine, None
             if engine is not None:
                 await self._shut_down(engine)
@@ -222,6 +224,7 @@ class VllmEngine:
         assert task is not None
         self._submitted += 1
         self._waiting.add(task)
+        self._idle.clear()
         submitted = time.monotonic()
         try:
             output = await self._final(engine, tokens, request, room)
@@ -232,6 +235,8 @@ class VllmEngine:
             raise EngineError(_CLOSED) from None
         finally:
             self._waiting.discard(task)
+            if not self._waiting:
+                self._idle.set()
         answer = output.outputs[0]
         if answer.finish_reason in ("abort", "error"):
             raise EngineError(f"vLLM gave the request up ({answer.finish_reason})")

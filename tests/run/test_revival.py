@@ -18,7 +18,7 @@ from pytest_gptoss.errors import EngineDiedError, EngineError, GptossError
 from pytest_gptoss.models import ModelSpec
 from pytest_gptoss.records import Completion, Outcome, Sampling
 from pytest_gptoss.run.group import Group
-from pytest_gptoss.run.journal import Journal, read_journal
+from pytest_gptoss.run.journal import Journal, JournalRecord, read_journal
 from pytest_gptoss.run.scheduler import Batch, Scheduler
 
 SPEC = ModelSpec(name="mortal", source="mortal")
@@ -35,7 +35,8 @@ class Mortal:
     """An engine that adds, and dies when it has answered so many requests.
 
     As with a real one, those in flight learn of the death one after another, and who has not when
-    it is closed learns of the closing instead. What it is asked is remembered.
+    it is closed learns of the closing instead, for which the closing waits. What it is asked is
+    remembered.
     """
 
     spec = SPEC
@@ -48,11 +49,19 @@ class Mortal:
         self.asked: list[str] = []
         self.answered: list[str] = []
         self.closed = asyncio.Event()
+        self.inside = 0
 
     async def open(self) -> None:
         await asyncio.sleep(self.open_s)
 
     async def generate(self, request: Request) -> Completion:
+        self.inside += 1
+        try:
+            return await self._answer(request)
+        finally:
+            self.inside -= 1
+
+    async def _answer(self, request: Request) -> Completion:
         place = len(self.asked)
         self.asked.append(request.item_id)
         await asyncio.sleep(0.002)
@@ -67,6 +76,8 @@ class Mortal:
 
     async def close(self) -> None:
         self.closed.set()
+        while self.inside:
+            await asyncio.sleep(0)
 
     def facts(self) -> dict[str, Any]:
         return {"engine": "mortal", "version": None}
@@ -105,15 +116,15 @@ def run(
 
 def journalled(folder: Path) -> list[str]:
     lines = (folder / "journal.jsonl").read_text().splitlines()[1:]
-    return [json.loads(line)["item_id"] for line in lines]
+    return [record["item_id"] for record in map(json.loads, lines) if "item_id" in record]
 
 
 def errors(folder: Path) -> dict[str, str]:
     """The errors that the journal holds, by item."""
     return {
         record.item_id: record.completion.error
-        for record in read_journal(folder / "journal.jsonl")
-        if record.completion.error is not None
+        for record, *_ in read_journal(folder / "journal.jsonl")
+        if isinstance(record, JournalRecord) and record.completion.error is not None
     }
 
 
