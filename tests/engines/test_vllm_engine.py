@@ -21,6 +21,7 @@ import pytest
 from pytest_gptoss.engines import EngineOptions, Request
 from pytest_gptoss.engines._vllm_arguments import refuse_unpacking
 from pytest_gptoss.engines._vllm_process import tensor_parallel_size
+from pytest_gptoss.engines.telemetry import Meter
 from pytest_gptoss.engines.vllm import VllmEngine
 from pytest_gptoss.errors import EngineError, UsageError
 from pytest_gptoss.models import resolve
@@ -87,6 +88,65 @@ def test_it_answers_conversations_from_a_thread_of_its_own(
     assert facts["arguments"]["max_num_seqs"] == 64
     assert facts["prompt_format"]["format"] == "chat-template"
     assert vllm_engine.concurrency >= 1000
+
+
+def test_telemetry_agrees_with_vllms_own_metrics(
+    engine: VllmEngine, loop_thread: Any, token_format: Any
+) -> None:
+    """Counts exactly, and times within 2 % of the time that an answer takes."""
+    from prometheus_client import REGISTRY
+
+    def theirs() -> dict[str, float]:
+        return {
+            sample.name: sample.value for family in REGISTRY.collect() for sample in family.samples
+        }
+
+    async def all_in_a_window(requests: list[Request]) -> dict[str, Any]:
+        async def one(request: Request) -> None:
+            began = window.begin()
+            window.end(began, await engine.generate(request))
+
+        window.start()
+        await asyncio.gather(*map(one, requests))
+        window.stop()
+        return window.figures()
+
+    # What waits for a place finds the beginning of its prompt in the cache.
+    questions = [[30] * 256 + question for question in prompts(80, seed=5)]
+    requests = [token_format.ask(question, max_tokens=1000) for question in questions]
+    with Meter() as meter:
+        meter.watch_devices()
+        window = meter.window("burst", placement=engine.placement)
+        before = theirs()
+        ours = loop_thread.run(all_in_a_window(requests))
+        after = theirs()
+    change = {name: value - before.get(name, 0.0) for name, value in after.items()}
+
+    def mean(name: str) -> float:
+        return change[f"vllm:{name}_seconds_sum"] / change[f"vllm:{name}_seconds_count"]
+
+    generated = ours["output_tokens_per_s"] * ours["requests"] / ours["requests_per_s"]
+    everything = ours["total_tokens_per_s"] * ours["requests"] / ours["requests_per_s"]
+    assert ours["requests"] == change["vllm:e2e_request_latency_seconds_count"] == len(requests)
+    assert generated == pytest.approx(change["vllm:generation_tokens_total"])
+    assert everything - generated == pytest.approx(change["vllm:prompt_tokens_total"])
+    hits = change["vllm:prefix_cache_hits_total"] / change["vllm:prefix_cache_queries_total"]
+    assert ours["prefix_cache_hit_rate"] == pytest.approx(hits, rel=0.02)
+    assert hits > 0
+    assert ours["in_flight"]["max"] == len(requests)
+    assert ours["running_mean"] <= 64
+    for name, own in (
+        ("e2e_request_latency", "latency_s"),
+        ("time_to_first_token", "ttft_s"),
+        ("request_queue_time", "queue_s"),
+    ):
+        near = 0.02 * mean("e2e_request_latency")
+        assert ours[own]["mean"] == pytest.approx(mean(name), abs=near), own
+    pace = mean("request_time_per_output_token")
+    assert ours["inter_token_s"]["mean"] == pytest.approx(pace, rel=0.02)
+    # Of this process and of the core's, which holds the weights and the cache.
+    assert ours["runs_on"] == "cpu"
+    assert ours["peak_memory_bytes"] > 2**30
 
 
 def test_an_answer_ends_where_the_context_does(
