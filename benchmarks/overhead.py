@@ -21,20 +21,25 @@ import argparse
 import asyncio
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from processes import (
+    ROOT,
+    Cost,
+    environment,
+    instant_server,
+    measure,
+    plain_environment,
+    session,
+)
 
-ROOT = Path(__file__).resolve().parents[1]
-SERVER = ROOT / "tests" / "engines" / "instant_server.py"
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SIZES = {"test_gsm8k.py": 1319, "test_mmlu.py": 14042}
 
 TARGET_PER_ITEM_MS, TARGET_FIXED_S = 1.0, 1.5
@@ -42,46 +47,6 @@ ENGINE_PER_ITEM_MS = 0.6
 
 PEERS = {"lm-eval 0.4": (2.1, 9.8), "inspect_ai 0.3": (14.8, 3.9)}
 """CPU per item (ms) and fixed (s) of other harnesses on the same work, for scale."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one process took."""
-
-    items: int
-    cpu_s: float
-    wall_s: float
-    peak_mb: float
-
-
-@contextmanager
-def instant_server(answer: str) -> Iterator[str]:
-    """Run the server in a process of its own; gives its base URL."""
-    command = [sys.executable, str(SERVER), "--answer", answer]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        finally:
-            process.terminate()
-
-
-def measure(command: Sequence[str], items: int, environment: dict[str, str]) -> Cost:
-    """Run a command and read from the system what it took."""
-    begin = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as output:
-        process = subprocess.Popen(
-            command, stdout=output, stderr=output, env=environment, cwd=ROOT, text=True
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = code = os.waitstatus_to_exitcode(status)
-        wall_s = time.perf_counter() - begin
-        if code != 0:
-            output.seek(0)
-            sys.exit(f"{' '.join(command)} ended with {code}:\n{output.read()[-4000:]}")
-    scale = 1 if sys.platform == "darwin" else 1024
-    cpu_s = usage.ru_utime + usage.ru_stime
-    return Cost(items, cpu_s, wall_s, usage.ru_maxrss * scale / 1e6)
 
 
 def best(costs: Sequence[Cost]) -> Cost:
@@ -105,7 +70,7 @@ def engine_alone(rounds: int) -> tuple[Cost, Cost]:
                     measure(
                         [sys.executable, __file__, "--requests", str(size), "--url", url],
                         size,
-                        _environment(),
+                        environment(),
                     )
                     for _ in range(rounds)
                 ]
@@ -118,19 +83,15 @@ def engine_alone(rounds: int) -> tuple[Cost, Cost]:
 def whole_session(rounds: int) -> tuple[Cost, Cost]:
     """Both suites through pytest."""
     costs = []
-    # A plain environment: no other plugin, no configuration, so that only our cost is counted.
-    environment = _environment() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_COLOR": "1"}
     for suite, items in SIZES.items():
         taken = []
         for _ in range(rounds):
-            with tempfile.TemporaryDirectory() as folder, instant_server("Answer: B") as url:
-                (Path(folder) / "pytest.ini").write_text("[pytest]\n")
-                command = [sys.executable, "-m", "pytest", "-p", "pytest_gptoss.plugin"]
-                command += ["-c", f"{folder}/pytest.ini", "-p", "no:cacheprovider", "-q"]
-                command += [str(ROOT / "suites" / suite), "--model", "instant"]
-                command += ["--gptoss-endpoint", url, "--gptoss-run", f"{folder}/run"]
-                taken.append(measure(command, items, environment))
-                _check(Path(folder) / "run", items)
+            with tempfile.TemporaryDirectory() as name, instant_server("Answer: B") as url:
+                folder = Path(name)
+                command = session(folder, str(ROOT / "suites" / suite), "--model", "instant")
+                command += ["--gptoss-endpoint", url]
+                taken.append(measure(command, items, plain_environment()))
+                _check(folder / "run", items)
         costs.append(best(taken))
     return costs[0], costs[1]
 
@@ -140,11 +101,6 @@ def _check(run: Path, items: int) -> None:
     (group,) = json.loads((run / "summary.json").read_text())["groups"]
     if group["n"] != items or group["outcomes"]["error"]:
         sys.exit(f"the session did not answer its {items} items: {group}")
-
-
-def _environment() -> dict[str, str]:
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    return os.environ | {"PYTHONPATH": path}
 
 
 async def ask(url: str, count: int) -> None:
