@@ -48,7 +48,7 @@ def model_line(summary: Mapping[str, Any], model: str, groups: Sequence[Any]) ->
 
 
 def _load(telemetry: Mapping[str, Any], shown: bool) -> Iterator[str]:
-    if shown and telemetry["load_s"] is not None and telemetry["runs_on"] is not None:
+    if shown and telemetry["load_s"] is not None:
         yield f"loaded in {seconds(telemetry['load_s'])}"
 
 

@@ -153,9 +153,9 @@ class Window:
         return {**figures.values, "unknown": figures.unknown}
 
     def _loading(self) -> float:
-        if self.load_s is None:
-            raise UnknownError(self.placement.elsewhere or "the model was not loaded here")
-        return self.load_s
+        if self.placement.elsewhere is not None:
+            raise UnknownError(self.placement.elsewhere)
+        return known(self.load_s, "the model was not loaded within this window")
 
     def _memory(self) -> int:
         """What people mean by the memory of a model: that of the devices it runs on."""
