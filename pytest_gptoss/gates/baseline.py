@@ -7,23 +7,21 @@ hundred items changed; ids that count 0, 1, 2, ... are written as a range.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import tempfile
 from dataclasses import replace
 from itertools import repeat
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pytest_gptoss.errors import UsageError
+from pytest_gptoss.gates.files import write_whole
 from pytest_gptoss.gates.measured import LETTERS, OUTCOMES, Measured, Scored
 from pytest_gptoss.gates.settings import Conditions, changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
 __all__ = ["SCHEMA", "called", "decode", "encode", "read", "refusal", "save", "with_noise"]
 
@@ -216,24 +214,7 @@ def save(path: Path, measured: Measured) -> None:
     Raises:
         UsageError: It cannot be written.
     """
-    part: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        part = Path(name)
-        with os.fdopen(handle, "wb") as out:
-            out.write(encode(measured))
-            out.flush()
-            os.fsync(out.fileno())
-        part.chmod(0o644)
-        part.replace(path)
-    except OSError as error:
-        if part is not None:
-            with contextlib.suppress(OSError):
-                part.unlink()
-        raise UsageError(
-            f"the baseline {path} cannot be written ({error.strerror}); make its folder writable"
-        ) from error
+    write_whole(path, encode(measured))
 
 
 def _digest(values: Mapping[str, Any]) -> str:
