@@ -116,6 +116,7 @@ class Journal:
                 if not self._closing:
                     self._full.clear()
             self._store(group)
+            del group  # or the texts of the last one would be kept while nothing follows
 
     def _store(self, group: list[tuple[bytes, Callable[[int, int], None]]]) -> None:
         if self.failure is None:
