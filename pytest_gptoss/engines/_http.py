@@ -151,8 +151,8 @@ class Client:
         self.endpoint = endpoint
         self._url = URL(endpoint.url("/chat/completions"))
 
-    async def get(self, url: str) -> tuple[int, bytes]:
-        """GET a page; used when opening, so a server that is away or starting is waited for.
+    async def get(self, endpoint: Endpoint, route: str) -> tuple[int, bytes]:
+        """GET a page of the server, which may be away or starting: used when opening.
 
         Raises:
             UsageError: No server answers there, or it does not get ready in time.
@@ -160,7 +160,7 @@ class Client:
         failed = 0
         while True:
             try:
-                return await self._get_once(url)
+                return await self._get_once(endpoint, route)
             except _FailureError as failure:
                 failed += 1
                 # Nobody listening is the user's to mend; a server that loads its model is not.
@@ -269,22 +269,23 @@ class Client:
             self._in_flight -= 1
         if response.status != 200:
             refusal = self._refusal(response, payload)
-            del payload  # it may echo the key, and a traceback may show local variables
+            # A traceback may show local variables: one may echo the key, one names the whole URL.
+            del payload, response
             raise refusal
         try:
             result = read(payload)
         except BadAnswerError as error:
             reason = self._secrets.redact(f"{self._url_shown} answered with {error}")
-            del payload
+            del payload, response
             raise _FailureError(reason) from None
         self._answered += 1
         return result
 
-    async def _get_once(self, url: str) -> tuple[int, bytes]:
+    async def _get_once(self, endpoint: Endpoint, route: str) -> tuple[int, bytes]:
         try:
             async with (
                 asyncio.timeout(3 * CONNECT_S),
-                self._session.get(URL(url), allow_redirects=False) as response,
+                self._session.get(URL(endpoint.url(route)), allow_redirects=False) as response,
             ):
                 payload = await response.read()
         except TimeoutError:
@@ -294,7 +295,7 @@ class Client:
             raise self._failure(error) from None
         if response.status in _AGAIN:
             refusal = self._refusal(response, payload)
-            del payload
+            del payload, response
             raise refusal
         return response.status, payload
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ipaddress
 import re
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 import msgspec
 
@@ -31,13 +31,14 @@ class Endpoint:
 
     Args:
         base: Without trailing slash, query and fragment.
-        query: The query that goes with every request (some gateways want one), or ``""``.
+        query: The query that goes with every request (some gateways want one), or ``""``; it may
+            hold a key, so it is not shown.
         versioned: Whether the base names a version (or was pasted with the route itself), so that
             routes follow it as it is.
     """
 
     base: str
-    query: str = ""
+    query: str = field(default="", repr=False)
     versioned: bool = True
 
     @classmethod
@@ -48,11 +49,11 @@ class Endpoint:
             UsageError: It is no ``http`` or ``https`` URL, or it holds a password.
         """
         text = text.strip()
-        parts = urlsplit(text if "://" in text else f"http://{text}")
         try:
+            parts = urlsplit(text if "://" in text else f"http://{text}")
             host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
+        except ValueError:  # brackets that hold no address, or no number for a port
+            parts, host, port = urlsplit(""), None, None
         if parts.scheme not in ("http", "https") or not host or port == 0 or " " in text:
             raise UsageError(
                 f"--gptoss-endpoint {cls.hide(text)!r} is no URL of a server; "
@@ -74,8 +75,16 @@ class Endpoint:
     @staticmethod
     def hide(url: str) -> str:
         """A URL without what may be secret in it: user, password, query and fragment."""
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url if "://" in url or "@" not in url else f"http://{url}")
+        except ValueError:  # brackets that hold no address
+            return "[not shown]"
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+    @property
+    def secrets(self) -> list[str]:
+        """The values in the query, any of which may be a key."""
+        return [value for name, value in parse_qsl(self.query) if name != "api-version"]
 
     def __str__(self) -> str:
         return self.base

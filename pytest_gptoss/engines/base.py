@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """What the command line says to an engine.
+    """What the command line says to an engine; what may hold a secret is not shown.
 
     Args:
         arguments: ``--gptoss-engine-arg KEY=VALUE``, passed through as they are (values already
@@ -58,8 +58,8 @@ class EngineOptions:
         benchmarks: The benchmarks that will be asked, so that `open` can find what they lack.
     """
 
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    endpoint: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    endpoint: str | None = field(default=None, repr=False)
     api_key_env: str = "OPENAI_API_KEY"
     completions: str | None = None
     timeout_s: float | None = None

@@ -84,7 +84,7 @@ class EndpointEngine:
             )
         self._client: Client | None = None
         self._model = spec.source
-        self._endpoint = Endpoint.hide(options.endpoint or "")
+        self._endpoint = Endpoint.hide(options.endpoint) if options.endpoint else None
         self._card: _Card | None = None
         self._version: str | None = None
         self._head = b""
@@ -176,7 +176,7 @@ class EndpointEngine:
         return Client(
             endpoint,
             headers=headers,
-            secrets=Secrets(key, *given.values()),
+            secrets=Secrets(key, *given.values(), *endpoint.secrets),
             key_hint=f"the key comes from ${variable}" if key else f"no key is set in ${variable}",
             connections=self.concurrency,
             backoff=replace(self.backoff, tries=tries),
@@ -189,7 +189,7 @@ class EndpointEngine:
         # A base without a version is nearly always short of /v1; a gateway may still mean it.
         bases = [given] if given.versioned else [given.with_version(), given]
         for base in bases:
-            status, payload = await client.get(base.url("/models"))
+            status, payload = await client.get(base, "/models")
             if status in (401, 403):
                 raise client.refused_key(status, payload)
             if status != 200:
@@ -237,7 +237,7 @@ class EndpointEngine:
         if self._card is None or self._card.owned_by != "vllm":
             return
         try:
-            status, payload = await client.get(f"{client.endpoint.root}/version")
+            status, payload = await client.get(Endpoint(client.endpoint.root), "/version")
             version = msgspec.json.decode(payload).get("version") if status == 200 else None
         except (UsageError, EngineError, msgspec.DecodeError, UnicodeDecodeError, AttributeError):
             return

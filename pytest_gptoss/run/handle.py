@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_gptoss.benchmark import as_messages
-from pytest_gptoss.errors import EngineError, UsageError
+from pytest_gptoss.errors import EngineError, GptossError, UsageError
 from pytest_gptoss.records import Completion, Message, Sampling
 
 if TYPE_CHECKING:
@@ -119,6 +119,9 @@ class Model:
         except CancelledError:
             self._check()
             raise EngineError("the session ends, so nothing more is answered") from None
+        except GptossError as error:
+            # The message says it all; the engine's frames hold what a traceback must not show.
+            raise error.with_traceback(None) from None
         except BaseException:
             future.cancel()
             raise

@@ -7,9 +7,10 @@ import platform
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
+
+from pytest_gptoss.engines._url import Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +84,4 @@ def settings_record(
 
 def public_url(url: str | None) -> str | None:
     """An address without what may be secret in it: user, password and query."""
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return None if url is None else Endpoint.hide(url)
