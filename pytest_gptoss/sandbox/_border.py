@@ -42,6 +42,7 @@ def settle(config: dict[str, Any]) -> None:
     * ``pipes``, ``control``, ``highest``: the descriptors that we were given, and the last of them.
     * ``limits``: names of rlimits and their values.
     * ``supervised``: run in a child, and stay behind to kill all that comes of it.
+    * ``first``: run in a child, and stay behind as process 1 of our namespace.
     * ``user``: the user and group to become; ``read_all``: go on reading what only root may.
     * ``namespaces``: ``shown`` paths, ``links``, ``hidden`` folders, ``tmp_mb``, ``shm_mb``, and
       whether the user namespace is ``own``.
@@ -51,6 +52,8 @@ def settle(config: dict[str, Any]) -> None:
     namespaces, landlock = config.get("namespaces"), config.get("landlock")
     if config.get("supervised"):
         _stay_behind(config["control"], config["highest"], namespaces)
+    if config.get("first"):
+        _stay_first(config["highest"])
     ruleset = None
     if namespaces is not None:
         _new_root(namespaces)
@@ -111,26 +114,27 @@ def _prctl(name: str, *values: int) -> None:
 
 
 def _become(config: dict[str, Any]) -> None:
-    """Leave root for a user that owns nothing, and every privilege; die with our parent."""
-    user = config.get("user")
-    if user is None and not config.get("supervised"):
-        # Behind bubblewrap as an ordinary user, or another system: no privilege is left, and
-        # the command before us has seen to the rest.
-        return
+    """Leave root for a user that owns nothing, and leave every privilege behind."""
+    user, kept = config["user"], 0
     if user is not None:
         if config.get("read_all"):
             _prctl("PR_SET_KEEPCAPS", 1)
+            kept = 1 << CAP_DAC_READ_SEARCH
         os.setgroups([])
         os.setresgid(user, user, user)
         os.setresuid(user, user, user)
+    # Without a supervisor, what came before us has done the rest.
     if config.get("supervised"):
-        kept = 1 << CAP_DAC_READ_SEARCH if config.get("read_all") else 0
-        head = struct.pack("Ii", CAPABILITY_VERSION, 0)
-        _call("capset", _libc().capset(head, struct.pack("6I", kept, kept, 0, 0, 0, 0)))
+        _keep_capabilities(kept)
         _prctl("PR_SET_NO_NEW_PRIVS", 1)
         _prctl("PR_SET_DUMPABLE", 0)
-    # Last: a change of user takes it back.
-    _prctl("PR_SET_PDEATHSIG", signal.SIGKILL)
+        # Last: a change of user takes it back.
+        _prctl("PR_SET_PDEATHSIG", signal.SIGKILL)
+
+
+def _keep_capabilities(kept: int) -> None:
+    head = struct.pack("Ii", CAPABILITY_VERSION, 0)
+    _call("capset", _libc().capset(head, struct.pack("6I", kept, kept, 0, 0, 0, 0)))
 
 
 def _load(program: bytes) -> None:
@@ -146,14 +150,20 @@ def _load(program: bytes) -> None:
 
 
 def _stay_behind(control: int, highest: int, namespaces: dict[str, Any] | None) -> None:
-    """Return in a child; the parent waits for a word on ``control`` and then kills its tree."""
-    _prctl("PR_SET_PDEATHSIG", signal.SIGKILL)
+    """Return in a child; the parent awaits a word, or the end of ours, and kills its tree."""
+
+    def stop(*_: object) -> None:
+        raise InterruptedError
+
+    signal.signal(signal.SIGTERM, stop)
+    _prctl("PR_SET_PDEATHSIG", signal.SIGTERM)
     # What is orphaned below us, in whatever session, comes to us and not to the machine's init.
     _prctl("PR_SET_CHILD_SUBREAPER", 1)
     if namespaces is not None:
         _new_user_and_pids(own=namespaces["own"])
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         return
     try:
         # Ours are copies; the far ends must see the program's end.
@@ -163,6 +173,10 @@ def _stay_behind(control: int, highest: int, namespaces: dict[str, Any] | None) 
         signal.signal(signal.SIGCHLD, lambda *_: _reap())
         _reap()
         os.read(control, 1)
+    except OSError:
+        pass  # The signal of our parent's death, most likely.
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         while _reap():
             for process in _below(os.getpid()):
@@ -199,6 +213,24 @@ def _kill(process: int) -> None:
         os.kill(process, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+def _stay_first(highest: int) -> None:
+    """Return in a child; the parent stays process 1, with which the kernel ends all the others.
+
+    For root behind bubblewrap: that process dies with bubblewrap, whose dying wish is not granted
+    by a process of another user.
+    """
+    child = os.fork()
+    if child == 0:
+        return
+    try:
+        os.closerange(0, highest + 16)
+        _keep_capabilities(0)
+        while os.wait()[0] != child:
+            pass
+    finally:
+        os._exit(0)
 
 
 def _new_user_and_pids(*, own: bool) -> None:

@@ -60,7 +60,7 @@ class Bwrap:
             return base.start(
                 source,
                 limits,
-                {},
+                {"first": self._root},
                 end=_end,
                 identity=privileges.identity(namespaces=True),
                 before=lambda info: [self._program, *self._arguments(info, program.fileno())],

@@ -20,6 +20,9 @@ __all__ = ["LADDER", "NAMES", "choose", "probe", "shortfall"]
 LADDER = ("bwrap", "namespaces", "landlock", "macos")
 NAMES = ("auto", *LADDER, "none")
 
+# Marks of a container, and where the kernel keeps its settings.
+_CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
+_SETTINGS = Path("/proc/sys")
 _lock = threading.Lock()
 
 
@@ -140,7 +143,7 @@ def _remedy() -> str:
         return "use a Python that every user may read, such as Homebrew's or python.org's"
     if sys.platform != "linux":
         return "run it on Linux or macOS, or under `wsl`"
-    if any(Path(mark).exists() for mark in ("/.dockerenv", "/run/.containerenv")):
+    if any(mark.exists() for mark in _CONTAINER):
         return (
             "start the container with `docker run --security-opt seccomp=unconfined "
             "--security-opt apparmor=unconfined`"
@@ -150,7 +153,7 @@ def _remedy() -> str:
         ("kernel.unprivileged_userns_clone", "0", "1"),
         ("user.max_user_namespaces", "0", "16384"),
     ):
-        place = Path("/proc/sys", *name.split("."))
+        place = _SETTINGS.joinpath(*name.split("."))
         if place.is_file() and place.read_text().strip() == closed:
             return f"`sudo sysctl {name}={opened}`"
     return "`sudo apt install bubblewrap`"
