@@ -69,6 +69,9 @@ FIGURES = (
 )
 """What a baseline keeps of a group's figures."""
 
+_NOT_KEPT = frozenset({"gpus", "other_processes", "unknown"})
+"""What telemetry says of the machine that day, beside the figures."""
+
 
 class Scored(NamedTuple):
     """One item's result: the mean score over its repeats, and its outcome where there is one.
@@ -154,8 +157,20 @@ def from_group(group: Group, settings: Mapping[str, Any], figures: Mapping[str, 
         conditions=conditions(settings, model, benchmark),
         items=items,
         errors=errors,
-        figures={name: figures[name] for name in FIGURES if name in figures},
+        figures=_kept(figures),
     )
+
+
+def _kept(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """A group's figures as a baseline has them; of its telemetry what is known."""
+    kept = {name: figures[name] for name in FIGURES if name in figures}
+    telemetry = figures.get("telemetry") or {}
+    known = {
+        name: value
+        for name, value in telemetry.items()
+        if value is not None and name not in _NOT_KEPT
+    }
+    return kept | {"telemetry": known} if "requests_per_s" in known else kept
 
 
 class _Line(msgspec.Struct):
@@ -209,7 +224,7 @@ def read_run(path: Path) -> dict[tuple[str, str], Measured]:
             conditions=conditions(summary["settings"], *key),
             items=items,
             errors=figures["items"] - len(items),
-            figures={name: figures[name] for name in FIGURES if name in figures},
+            figures=_kept(figures),
         )
     return read
 

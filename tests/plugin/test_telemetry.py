@@ -108,3 +108,23 @@ def test_the_meter_says_what_it_took(story: Story, server: ScriptedServer) -> No
     assert meter["looks"] > 0
     assert meter["cpu_s"] >= 0
     assert 0 <= meter["share_of_a_core"] < 0.5
+
+
+def test_a_baseline_keeps_what_the_answers_took(story: Story, server: ScriptedServer) -> None:
+    ask(story, server, "--gptoss-save-baseline")
+    (file,) = story.path.glob("baselines/**/sums.json")
+    figures = json.loads(file.read_text())["figures"]
+    telemetry = figures["telemetry"]
+    assert telemetry["latency_s"] == story.summary()["groups"][0]["telemetry"]["latency_s"]
+    assert telemetry["in_flight"]["max"] == 10
+    assert telemetry["completion_length"]["mean"] == 200.0
+    assert None not in telemetry.values()
+    result = ask(story, server, "--gptoss-run", "later")
+    assert "baseline 100.00 %" in said(result)
+
+
+def test_a_baseline_of_recorded_answers_keeps_no_times(story: Story) -> None:
+    story.answers()
+    story.replay("--gptoss-save-baseline")
+    (file,) = story.path.glob("baselines/**/sums.json")
+    assert "telemetry" not in json.loads(file.read_text())["figures"]
