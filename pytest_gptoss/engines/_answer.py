@@ -66,7 +66,7 @@ def read_answer(payload: bytes) -> Completion:
         raise BadAnswerError(f"{len(payload)} bytes that are no JSON ({error})") from None
     if not answer.choices:
         if answer.error:  # gateways report a failure behind them under status 200
-            raise BadAnswerError(f"an error ({_short(answer.error)})")
+            raise BadAnswerError(f"an error ({_words(answer.error)})")
         raise BadAnswerError("an empty list of choices")
     choice = answer.choices[0]
     message, ending = choice.message, choice.finish_reason
@@ -108,7 +108,7 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         parts = (part.get("text") if isinstance(part, dict) else part for part in value)
         return "".join(part for part in parts if isinstance(part, str))
-    raise BadAnswerError(f"a message content that is no text ({_short(value)})")
+    raise BadAnswerError(f"a message content that is no text ({_words(value)})")
 
 
 def count(value: Any) -> int | None:
@@ -120,7 +120,7 @@ def _count_in(details: Any, name: str) -> int | None:
     return count(details.get(name)) if isinstance(details, dict) else None
 
 
-def _short(value: Any) -> str:
+def _words(value: Any) -> str:
     if isinstance(value, Mapping) and isinstance(value.get("message"), str):
         value = value["message"]
-    return str(value)[:200]
+    return " ".join(str(value).split())

@@ -275,7 +275,7 @@ class Client:
         try:
             result = read(payload)
         except BadAnswerError as error:
-            reason = self._secrets.redact(f"{self._url_shown} answered with {error}")
+            reason = f"{self._url_shown} answered with {self._secrets.redact(str(error))[:300]}"
             del payload, response
             raise _FailureError(reason) from None
         self._answered += 1
@@ -331,7 +331,7 @@ class Client:
         """Put an answer other than 200 in words, as an error that says whether to try again."""
         status = response.status
         text = f"{self._url_shown} answered {status}"
-        if message := self._secrets.redact(said(payload)):
+        if message := said(payload, self._secrets):
             text += f": {message}"
         elif 300 <= status < 400:
             location = Endpoint.hide(response.headers.get("Location", "?"))
@@ -354,7 +354,7 @@ class Client:
 
     def refused_key(self, status: int, payload: bytes) -> UsageError:
         """The error for a list of models that needs a key."""
-        message = self._secrets.redact(said(payload))
+        message = said(payload, self._secrets)
         return UsageError(
             f"{self.endpoint} answered {status}{': ' + message if message else ''} "
             f"({self._key_hint})"

@@ -22,6 +22,7 @@ __all__ = ["Endpoint", "Secrets", "proxy_for", "said", "seconds_to_wait"]
 
 _VERSION = re.compile(r"/v\d+[a-z0-9]*(/|\Z)")
 _TAIL = re.compile(r"/(chat/completions|completions|models|responses)\Z")
+_LONGEST = 240
 _HTML = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]{0,1000}>", re.S | re.I)
 
 
@@ -139,8 +140,11 @@ def proxy_for(endpoint: Endpoint) -> str | None:
     return urllib.request.getproxies().get(parts.scheme)
 
 
-def said(payload: bytes, limit: int = 240) -> str:
-    """What an error body says, in one line: the JSON error's message, else its text."""
+def said(payload: bytes, secrets: Secrets | None = None) -> str:
+    """What an error body says, in one line: the JSON error's message, else its text.
+
+    Secrets are struck out of the whole before it is cut, which could leave a part of one.
+    """
     text: object = None
     try:
         text = msgspec.json.decode(payload)
@@ -153,8 +157,8 @@ def said(payload: bytes, limit: int = 240) -> str:
             text = text[key]
     if not isinstance(text, str):
         text = "" if text is None or text in ({}, []) else str(text)
-    line = " ".join(text.split())
-    return line if len(line) <= limit else f"{line[:limit]}…"
+    line = " ".join((secrets.redact(text) if secrets else text).split())
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def seconds_to_wait(headers: Mapping[str, str]) -> float:
