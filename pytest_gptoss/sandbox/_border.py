@@ -278,18 +278,19 @@ def _new_root(view: dict[str, Any]) -> None:
     _mount("/tmp/new", "/tmp/new", None, MS_BIND)
     _pivot("/tmp", "/tmp/old")
     os.chdir("/")
+    flags = MS_NOSUID | MS_NODEV
+    # Before what is shown, which may lie within.
+    for path, megabytes in (("/tmp", view["tmp_mb"]), ("/dev/shm", view["shm_mb"])):
+        os.makedirs(f"/new{path}", exist_ok=True)
+        options = f"size={megabytes}m,nr_inodes=4096,mode=1777"
+        _mount("tmpfs", f"/new{path}", "tmpfs", flags, options)
     for path in view["shown"]:
         _show(path)
         _fasten(f"/new{path}", MS_RDONLY | MS_NOSUID | MS_NODEV, deep=True)
     for device in DEVICES:
         _show(f"/dev/{device}")
-    flags = MS_NOSUID | MS_NODEV
     for path in view["hidden"]:
         _mount("tmpfs", f"/new{path}", "tmpfs", flags | MS_RDONLY, "size=4k,nr_inodes=1,mode=0555")
-    for path, megabytes in (("/tmp", view["tmp_mb"]), ("/dev/shm", view["shm_mb"])):
-        os.makedirs(f"/new{path}", exist_ok=True)
-        options = f"size={megabytes}m,nr_inodes=4096,mode=1777"
-        _mount("tmpfs", f"/new{path}", "tmpfs", flags, options)
     for target, name in view["links"]:
         os.makedirs(os.path.dirname(f"/new{name}"), exist_ok=True)
         os.symlink(target, f"/new{name}")

@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 # All that a confined program finds in its environment.
-ENVIRONMENT: Mapping[str, str] = {
+ENVIRONMENT: dict[str, str] = {
     "PATH": "/usr/bin:/bin",
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
@@ -51,6 +51,10 @@ ENVIRONMENT: Mapping[str, str] = {
     "MALLOC_ARENA_MAX": "2",
     "OMP_NUM_THREADS": "1",
 }
+# Some interpreters, as of clusters' modules, find their own library by this alone.
+_LIBRARIES = str(Path(sys.base_prefix, "lib"))
+if _LIBRARIES in os.environ.get("LD_LIBRARY_PATH", "").split(":"):
+    ENVIRONMENT["LD_LIBRARY_PATH"] = _LIBRARIES
 
 # What each interpreter is told on its command line. The rest comes over standard input, compiled:
 # an argument may be 128 KB at most, and compiling anew would cost each start some milliseconds.

@@ -85,6 +85,11 @@ class Bwrap:
         arguments += ["--clearenv"]
         for name, value in base.ENVIRONMENT.items():
             arguments += ["--setenv", name, value]
+        # No /proc: nothing needs it, and as root it is a way out. What may be written comes before
+        # what is shown, which may lie within.
+        arguments += ["--dev", "/dev"]
+        for path, megabytes in (("/dev/shm", base.SHARED_MB), ("/tmp", base.SCRATCH_MB)):
+            arguments += ["--size", str(megabytes << 20), "--perms", "1777", "--tmpfs", path]
         for path in seen.shown:
             # The folders above it, which bwrap would make for root alone.
             for above in _above(path):
@@ -93,20 +98,8 @@ class Bwrap:
         for target, name in seen.links:
             arguments += ["--symlink", target, name]
         for path in seen.hidden:
-            arguments += [
-                "--size",
-                "4096",
-                "--perms",
-                "0555",
-                "--tmpfs",
-                path,
-                "--remount-ro",
-                path,
-            ]
-        # No /proc: nothing needs it, and as root it is a way out.
-        arguments += ["--dev", "/dev"]
-        for path, megabytes in (("/dev/shm", base.SHARED_MB), ("/tmp", base.SCRATCH_MB)):
-            arguments += ["--size", str(megabytes << 20), "--perms", "1777", "--tmpfs", path]
+            arguments += ["--size", "4096", "--perms", "0555", "--tmpfs", path]
+            arguments += ["--remount-ro", path]
         arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
         return [*arguments, "--seccomp", str(program), "--info-fd", str(info), "--"]
 

@@ -1,0 +1,46 @@
+"""The same promises for an ordinary user, whom the test makes: it runs whole files as that user."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from ordinary import settle_ordinary_user
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or os.getuid() != 0,
+    reason="only root can make another user; any other user runs these files anyway",
+)
+
+
+@pytest.fixture(scope="module")
+def ordinary_user() -> Iterator[tuple[str, dict[str, Any]]]:
+    with tempfile.TemporaryDirectory(prefix="ordinary-") as home:
+        yield settle_ordinary_user(Path(home))
+
+
+@pytest.mark.parametrize("file", ["test_isolation.py", "test_choose.py"])
+def test_it_holds_for_an_ordinary_user(
+    file: str, ordinary_user: tuple[str, dict[str, Any]]
+) -> None:
+    program, how = ordinary_user
+    options = ["-q", "-rA", "-p", "no:cacheprovider", "-W", "error"]
+    result = subprocess.run(
+        [program, "-m", "pytest", *options, f"tests/sandbox/{file}"],
+        **how,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    # They did not merely skip.
+    assert len(re.findall(r"^PASSED ", result.stdout, re.MULTILINE)) >= 10
