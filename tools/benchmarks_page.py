@@ -72,6 +72,8 @@ the final text alone. How to write one of your own: [adding-a-benchmark.md](addi
 
 SCORERS = {
     "choice": "the option that is stated last; open alternatives (“A or B”) are no answer",
+    "code": "the program that the answer amounts to passes the hidden test, within 3 seconds; it "
+    "and the test run in a sandbox, in processes of their own",
     "finqa": "the stated result, equal to the gold result to one unit of the fifth decimal "
     "(FinQA's own evaluation rounds both there), or yes/no",
     "label": "the label that is stated last, compared without case and punctuation",
@@ -90,6 +92,24 @@ another model, asked through that OpenAI-compatible server, grades each answer f
 the reference; the score is the grade divided by ten, and the judge's name is part of the scorer's
 version. Without a judge the score is ROUGE-L, which measures shared wording, not legal correctness.
 The two are never comparable.
+
+"""
+
+CODE = """\
+## Programs
+
+HumanEval's answers are programs, which run in a [sandbox](sandbox.md). Read from an answer is: of
+several blocks of code the last whole one that defines the function; a body alone, as base models
+continue a prompt, too; with the imports and helpers that it uses from the prompt and from other
+blocks. Examples, tests and a `main` behind the function are left out. `extracted` in `items.jsonl`
+is the program that ran, `detail.status` how it ended: `passed`, `failed`, `timeout`, `memory`,
+`output` or `refused` (it gave what is no plain value). A program that ends otherwise than `passed`
+is `incorrect`; a text without any code is `no_answer`; where there is no sandbox the item is an
+`error`.
+
+With `--gptoss-repeats K` the summary shows pass@k for k from 1 to K, here as for every benchmark
+whose answers are right or wrong: the unbiased estimator of Chen et al. (2021), averaged over the
+items that have at least k answers.
 
 """
 
@@ -156,6 +176,7 @@ def render() -> str:
         "right, and both are counted on their own.\n\n"
     )
     parts.append(JUDGE)
+    parts.append(CODE)
     parts.append(_beside([benchmark for _, benchmark, _ in found]))
     parts.append(_examples([benchmark for _, benchmark, _ in found]))
     parts.append(WARNINGS)
@@ -165,13 +186,19 @@ def render() -> str:
         "\n## Prompts\n\nThe user's message; for LegalBench the instructions beside it.\n\n"
     )
     parts += [
-        f"**{benchmark.title or benchmark.name}**\n\n```text\n{prompt.strip()}\n```\n\n"
+        f"**{benchmark.title or benchmark.name}**\n\n{_verbatim(prompt.strip())}\n\n"
         for _, benchmark, prompt in found
         if prompt
     ]
     parts.append("## Published scores of gpt-oss-120b and gpt-oss-20b, in percent\n\n")
     parts.append(_published([benchmark.name for _, benchmark, _ in found]))
     return "".join(parts)
+
+
+def _verbatim(text: str) -> str:
+    """A text in a fence that is longer than those in it."""
+    fence = "````" if "```" in text else "```"
+    return f"{fence}text\n{text}\n{fence}"
 
 
 def _row(file: str, benchmark: Benchmark) -> str:

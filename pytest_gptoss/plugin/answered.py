@@ -110,6 +110,9 @@ class Response:
 
     def _why(self) -> str:
         worst = next(score for score in self.scores if score.outcome is self.outcome)
+        if reason := worst.detail.get("reason"):
+            # A program and its test would fill the screen; how it ended says more.
+            return f"{self.outcome.value}: {reason} ({self.model}, {self.benchmark} {self.item_id})"
         return (
             f"{self.outcome.value}: {self.model} answered {worst.extracted!r}, "
             f"expected {self.item.target!r} ({self.benchmark} item {self.item_id})"

@@ -27,6 +27,7 @@ from pytest_gptoss.run.scheduler import Batch, Scheduler
 from pytest_gptoss.scorers.judge import use_judge
 
 if TYPE_CHECKING:
+from pytest_gptoss.scorers.code import Sandbox, use_sandbox
     from collections.abc import Callable, Sequence
 
     from pytest_gptoss.engines.base import Engine
@@ -81,6 +82,12 @@ class Evaluation:
             UsageError: The run directory cannot be used, or the first engine cannot run here.
         """
         for item in items:
+        self.sandbox = Sandbox(
+            settings.sandbox,
+            settings.sandbox_min,
+            allow_unsandboxed=settings.allow_unsandboxed,
+        )
+        use_sandbox(self.sandbox)
             if isinstance(item, BenchmarkItem) and not any(item.iter_markers("skip")):
                 group = item.ticket.group
                 if not group.tickets:

@@ -8,6 +8,7 @@ import msgspec
 
 from pytest_gptoss.engines.arguments import without_secrets
 from pytest_gptoss.errors import UsageError
+from pytest_gptoss.plugin.sandboxing import sandbox_record, sandbox_remarks
 from pytest_gptoss.report.warnings import warnings_of
 from pytest_gptoss.run.results import item_records, summarise
 from pytest_gptoss.run.settings import public_url, settings_record
@@ -37,7 +38,7 @@ def write_run(evaluation: Evaluation, directory: RunDirectory, journal: Journal)
             "schema": 1,
             "complete": all(group["n"] == group["selected"] for group in figures),
             "interrupted": evaluation.interrupted,
-            "notes": evaluation.remarks,
+            "notes": [*evaluation.remarks, *sandbox_remarks(evaluation.groups)],
             "settings": evaluation.record(evaluation.groups),
             "groups": figures,
         }
@@ -91,3 +92,4 @@ def record_of(
         },
         started=started,
     )
+            "sandbox": sandbox_record(groups),

@@ -20,12 +20,14 @@ class Option:
         help: What it means, for ``--help``.
         metavar: What stands for the value there; ``None`` for a switch.
         repeatable: Whether it may be given several times; its ini key then takes lines.
+        ini: Whether it has an ini key at all.
     """
 
     name: str
     help: str
     metavar: str | None = None
     repeatable: bool = False
+    ini: bool = True
 
     @property
     def flag(self) -> str:
@@ -105,10 +107,24 @@ def add_options(parser: pytest.Parser) -> None:
         "comma-separated). Without it, benchmark tests are skipped.",
     )
     for option in OPTIONS:
+    Option(
+        "sandbox",
+        "what confines code that a model wrote: auto (default: the strongest that works here), "
+        "bwrap, namespaces, landlock or macos",
+        "NAME",
+    ),
+    Option("sandbox-min", "the weakest sandbox that will do; else such items are errors", "NAME"),
+    Option(
+        "allow-unsandboxed",
+        "run code that a model wrote with your own rights where nothing confines it; has no ini "
+        "key, and every record says so",
+        ini=False,
+    ),
         arguments: dict[str, Any] = {"dest": option.key, "help": option.help, "default": None}
         if option.metavar is None:
             arguments["action"] = "store_true"
-            parser.addini(option.key, option.help, type="bool", default=False)
+            if option.ini:
+                parser.addini(option.key, option.help, type="bool", default=False)
         elif option.repeatable:
             arguments |= {"action": "append", "metavar": option.metavar}
             parser.addini(option.key, option.help, type="linelist", default=[])

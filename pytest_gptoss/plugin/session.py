@@ -120,16 +120,19 @@ def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
 
 
 def announce(evaluation: Evaluation, items: Sequence[pytest.Item]) -> list[str]:
-    """What the session's gates will be able to see."""
+    """What confines code that models write, and what the session's gates will be able to see."""
     from pytest_gptoss.plugin.gates import by_group
 
-    return [*evaluation.announced, *evaluation.gates.announce(by_group(items))]
+    groups = [ticket.group for item in items if (ticket := getattr(item, "ticket", None))]
+    gates = evaluation.gates.announce(by_group(items))
+    return [*evaluation.announced, *sandbox_lines(groups), *gates]
 
 
 def begin(session: pytest.Session, evaluation: Evaluation) -> None:
     """Submit what is selected."""
     from pytest_gptoss.plugin import DISPLAY
     from pytest_gptoss.plugin.gates import by_group
+    from pytest_gptoss.plugin.sandboxing import sandbox_lines
 
     display = session.config.stash[DISPLAY]
     evaluation.interrupts.start()
@@ -193,6 +196,7 @@ def response_of(request: pytest.FixtureRequest) -> Response:
     """The response of the item that asks."""
     from pytest_gptoss.plugin.items import BenchmarkItem
 
+        evaluation.sandbox.close()
     item = request.node
     if not isinstance(item, BenchmarkItem):
         pytest.fail(

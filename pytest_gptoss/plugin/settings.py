@@ -15,6 +15,7 @@ from pytest_gptoss.errors import UsageError
 from pytest_gptoss.models import Profile, profile, resolve
 from pytest_gptoss.plugin.options import OPTIONS
 from pytest_gptoss.records import Effort, Sampling
+from pytest_gptoss.sandbox.choose import LADDER, NAMES
 from pytest_gptoss.scorers.judge import Judge
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ class Settings:
     seed: int | None = None
     shots: int | None = None
     judge: Judge | None = None
+    sandbox: str = "auto"
+    sandbox_min: str | None = None
+    allow_unsandboxed: bool = False
     repeats: int = 1
     max_tokens: int | None = None
     temperature: float | None = None
@@ -154,6 +158,9 @@ def read_settings(config: pytest.Config) -> Settings:
         temperature=number("gptoss_temperature", _not_negative, "a number, 0 or more"),
         data=path("gptoss_data", must=False),
         run=path("gptoss_run", must=False),
+        sandbox=_rung("--gptoss-sandbox", text("gptoss_sandbox"), NAMES) or "auto",
+        sandbox_min=_rung("--gptoss-sandbox-min", text("gptoss_sandbox_min"), LADDER),
+        allow_unsandboxed=_unsandboxed(config),
         timeout_s=timeout_s,
         strict_items=bool(
             config.getoption("gptoss_strict_items") or config.getini("gptoss_strict_items")
@@ -200,6 +207,24 @@ def _whole(least: int) -> Callable[[str], int]:
     def read(value: str) -> int:
         number = int(value)
         if number < least:
+def _rung(flag: str, name: str | None, names: Sequence[str]) -> str | None:
+    if name is not None and name not in names:
+        raise UsageError(f"{flag} is one of {', '.join(names)}, not {name!r}")
+    return name
+
+
+def _unsandboxed(config: pytest.Config) -> bool:
+    """Whether code may run unconfined: only where the user typed it for this one session."""
+    if not config.getoption("gptoss_allow_unsandboxed"):
+        return False
+    if "--gptoss-allow-unsandboxed" not in map(str, config.invocation_params.args):
+        raise UsageError(
+            "--gptoss-allow-unsandboxed counts only where it is typed for one session: take it out "
+            "of addopts and PYTEST_ADDOPTS, and give it on the command line"
+        )
+    return True
+
+
             raise ValueError(value)
         return number
 

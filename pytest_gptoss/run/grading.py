@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_gptoss.errors import GptossError
 from pytest_gptoss.records import Outcome, Score
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ def grade(item: Item | None, completion: Completion, scorer: Scorer) -> Score:
 
     Only a whole, well-formed completion reaches the scorer: text that was cut off or that broke its
     format states no answer, whatever it happens to contain. A scorer that raises is a fault of the
-    harness, so its item ends as ``error``.
+    harness or of what it runs on, so its item ends as ``error``.
     """
     if completion.error is not None or item is None:
         return Score(value=0.0, outcome=Outcome.ERROR)
@@ -32,6 +33,9 @@ def grade(item: Item | None, completion: Completion, scorer: Scorer) -> Score:
         return Score(value=0.0, outcome=Outcome.NO_ANSWER)
     try:
         return scorer(item, completion)
+    except GptossError as error:  # what the scorer needs is not there: a judge, a sandbox
+        completion.error = str(error)
+        return Score(value=0.0, outcome=Outcome.ERROR)
     except Exception as error:
         name = getattr(scorer, "name", type(scorer).__name__)
         completion.error = (

@@ -10,6 +10,7 @@ import msgspec
 
 from pytest_gptoss.benchmark import ScoredItem
 from pytest_gptoss.records import Outcome
+from pytest_gptoss.run.repeats import pass_at_k
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -150,7 +151,7 @@ def summarise(group: Group, telemetry: Mapping[str, Any] | None = None) -> dict[
         "tokens_per_s": tally.completion_tokens / wall_s if known and wall_s else None,
         "latency_s": percentiles(tally),
         "strata": _strata(group),
-        "aggregates": _aggregates(group),
+        "aggregates": {**pass_at_k(group), **_aggregates(group)} or None,
         "items_hash": _items_hash(group),
         "peak_memory_bytes": metered.get("peak_memory_bytes"),
         "energy_j": metered.get("energy_j"),
@@ -220,10 +221,10 @@ def _strata(group: Group) -> dict[str, dict[str, float]] | None:
     }
 
 
-def _aggregates(group: Group) -> dict[str, Any] | None:
+def _aggregates(group: Group) -> dict[str, Any]:
     """The figures that the benchmark declares beside its accuracy."""
     if group.benchmark.aggregate is None:
-        return None
+        return {}
     scored = [
         ScoredItem(
             stratum=None if group.strata is None else group.strata[ticket.row],
@@ -234,7 +235,7 @@ def _aggregates(group: Group) -> dict[str, Any] | None:
         for ticket in group.tickets
         if (mean := _mean_score(ticket.results)) is not None
     ]
-    return dict(group.benchmark.aggregate(scored)) if scored else None
+    return dict(group.benchmark.aggregate(scored)) if scored else {}
 
 
 def _items_hash(group: Group) -> str:

@@ -7,6 +7,7 @@ the first; no answer found is `no_answer`, never a guess; and they never raise o
 
 from pytest_gptoss.scorers.aggregates import balanced, by_category
 from pytest_gptoss.scorers.choice import choice
+from pytest_gptoss.scorers.code import code
 from pytest_gptoss.scorers.finqa import finqa
 from pytest_gptoss.scorers.judge import judge
 from pytest_gptoss.scorers.label import label
@@ -18,6 +19,7 @@ __all__ = [
     "balanced",
     "by_category",
     "choice",
+    "code",
     "finqa",
     "judge",
     "label",

@@ -34,7 +34,7 @@ def test_the_page_is_what_the_declarations_say():
     assert written == PAGE.render(), "run: python tools/benchmarks_page.py"
 
 
-@pytest.mark.parametrize("name", [*OURS, "legalqa"])
+@pytest.mark.parametrize("name", [*OURS, "humaneval", "legalqa"])
 def test_a_declaration_is_whole(name):
     benchmark = BENCHMARKS[name]
     assert isinstance(benchmark, Benchmark)
