@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["weakness"]
 
+_SECRET = b"secret"
 _LIMITS = Limits(timeout_s=20, processes=6)
 # Where the limit on processes is one on all that this user runs, some of those may just have ended.
 _STRAY = 64
@@ -53,9 +54,9 @@ def weakness(rung: base.Rung) -> str | None:
         )
         if isinstance(told, str):
             return told
+        # As seen from here: in there the same paths may lead to a scratch.
         told["signalled"] |= victim.poll() is not None
-        if written.exists():
-            told["written"].append(str(written))
+        told["written"] = written.exists() or Path(secret).read_bytes() != _SECRET
         return _worst(told)
 
 
@@ -63,7 +64,7 @@ def _worst(told: dict[str, Any]) -> str | None:
     if told["read"]:
         return f"a program in it could read {told['read'][0]}"
     if told["written"]:
-        return f"a program in it could write {told['written'][0]}"
+        return "a program in it could write files of this user"
     if told["kernel"]:
         return "a program in it could open /proc/sys for writing"
     if told["connected"]:
@@ -132,7 +133,7 @@ def _file_at_home() -> Iterator[str]:
     else:
         raise OSError("no folder here can be written")
     try:
-        os.write(descriptor, b"secret")
+        os.write(descriptor, _SECRET)
         os.close(descriptor)
         yield name
     finally:

@@ -19,7 +19,7 @@ from rungs import rung_or_skip
 import pytest_gptoss
 from pytest_gptoss.sandbox import base, selftest, watch
 from pytest_gptoss.sandbox.base import Rung
-from pytest_gptoss.sandbox.choose import LADDER
+from pytest_gptoss.sandbox.choose import LADDER, probe
 from pytest_gptoss.sandbox.limits import Limits
 from pytest_gptoss.sandbox.view import view
 
@@ -30,6 +30,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
 
 @pytest.fixture(scope="module", params=HERE)
 def rung(request: pytest.FixtureRequest) -> Rung:
+    # Not to be had here is one thing; to be had and weak is our fault.
+    assert "a program in it" not in (probe()[request.param] or "")
     return rung_or_skip(request.param)
 
 
