@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +18,7 @@ import aiohttp
 from yarl import URL
 
 from pytest_gptoss.engines._answer import BadAnswerError
+from pytest_gptoss.engines._socket import socket_that_notices_death
 from pytest_gptoss.engines._url import Endpoint, Secrets, proxy_for, said, seconds_to_wait
 from pytest_gptoss.errors import EngineError, FatalEngineError, UsageError
 
@@ -112,7 +112,9 @@ class Client:
         self._key_hint = key_hint
         self._timeout_s = timeout_s
         self._url = URL(endpoint.url("/chat/completions"))
-        connect_s = CONNECT_S if timeout_s is None else min(CONNECT_S, max(timeout_s / 2, 0.1))
+        self._connect_s = connect_s = (
+            CONNECT_S if timeout_s is None else min(CONNECT_S, max(timeout_s / 2, 0.1))
+        )
         self._session = aiohttp.ClientSession(
             # A server such as uvicorn drops idle connections after 5 s; leaving them first avoids
             # sending a request into a connection that is being closed.
@@ -120,7 +122,7 @@ class Client:
                 limit=connections,
                 ttl_dns_cache=300,
                 keepalive_timeout=4.0,
-                socket_factory=_socket_that_notices_death,
+                socket_factory=socket_that_notices_death,
             ),
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s),
@@ -288,11 +290,11 @@ class Client:
                 self._session.get(URL(endpoint.url(route)), allow_redirects=False) as response,
             ):
                 payload = await response.read()
-        except TimeoutError:
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, aiohttp.ClientError) or not isinstance(error, TimeoutError):
+                raise self._failure(error) from None
             reason = f"{self.endpoint} does not answer within {3 * CONNECT_S:g} s"
             raise _FailureError(reason, unreachable=True) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise self._failure(error) from None
         if response.status in _AGAIN:
             refusal = self._refusal(response, payload)
             del payload, response
@@ -315,6 +317,8 @@ class Client:
             number = getattr(error, "errno", None)
             if number is not None and number > 0:  # asyncio words it as "Connect call failed"
                 cause = os.strerror(number)
+            elif isinstance(error, TimeoutError):
+                cause = f"no connection within {self._connect_s:g} s"
             return _FailureError(
                 f"no server answers at {self.endpoint} ({cause})", unreachable=True
             )
@@ -381,18 +385,3 @@ class Client:
                 )
                 await self._session.close()
                 return
-
-
-def _socket_that_notices_death(address: Any) -> socket.socket:
-    """A socket with keepalive probes: a long generation sends nothing for many minutes.
-
-    Without probes a network box drops such a connection as idle, and the loss of the other machine
-    is never noticed.
-    """
-    family, kind, protocol, *_ = address
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
-        if hasattr(socket, name):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return sock

@@ -189,7 +189,7 @@ def how_it_ended(processes: Iterable[Any]) -> str | None:
         if code >= 0:
             return f"its core process ended with exit status {code}"
         name = signal.Signals(-code).name
-        hint = ", as it does when memory runs out" if name == "SIGKILL" else ""
+        hint = ", as happens when memory runs out" if name == "SIGKILL" else ""
         return f"its core process was ended by {name}{hint}"
     return None
 
