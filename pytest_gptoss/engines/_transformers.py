@@ -82,7 +82,9 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load(spec: ModelSpec, device: str | None, dtype: str | None) -> Loaded:
+def load(
+    spec: ModelSpec, device: str | None, dtype: str | None, *, random_weights: bool = False
+) -> Loaded:
     """Load a model.
 
     Args:
@@ -90,6 +92,8 @@ def load(spec: ModelSpec, device: str | None, dtype: str | None) -> Loaded:
         device: Where to, or ``None`` for the GPU if there is one.
         dtype: The precision to compute in, or ``None`` for the checkpoint's own (float32 for a
             small model on a CPU).
+        random_weights: Whether to read the configuration alone and draw the weights at random, on
+            the device: speed, memory and energy are those of the model, and its answers are noise.
 
     Raises:
         UsageError: It cannot be loaded here.
@@ -105,13 +109,17 @@ def load(spec: ModelSpec, device: str | None, dtype: str | None) -> Loaded:
     try:
         config = AutoConfig.from_pretrained(source, revision=revision).get_text_config()
         _refuse_other_layers(spec, config)
-        model = AutoModelForCausalLM.from_pretrained(
-            source,
-            revision=revision,
-            dtype=dtype or "auto",
-            # The others are made for GPUs: here a tenth slower, or many times.
-            experts_implementation="eager" if device == "cpu" else None,
-        )
+        # The other implementations are made for GPUs: here a tenth slower, or many times.
+        experts = {"experts_implementation": "eager" if device == "cpu" else None}
+        if random_weights:
+            with torch.device(device):
+                model = AutoModelForCausalLM.from_config(
+                    config, dtype=dtype or config.dtype or torch.bfloat16, **experts
+                )
+        else:
+            model = AutoModelForCausalLM.from_pretrained(
+                source, revision=revision, dtype=dtype or "auto", **experts
+            )
         parameters = int(model.num_parameters())
         if dtype is None and device == "cpu" and parameters <= _FLOAT32:
             model = model.to(torch.float32)

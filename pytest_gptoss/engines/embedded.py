@@ -31,7 +31,7 @@ from pytest_gptoss.errors import EngineError, GptossError, UsageError
 from pytest_gptoss.prompts import renderer_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytest_gptoss.engines._decode import Row
     from pytest_gptoss.engines.base import EngineOptions, Request
@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedEngine"]
 
-_ARGUMENTS = ("batch_size", "cache_tokens", "device", "dtype", "max_model_len", "threads")
+_ARGUMENTS = (
+    *("batch_size", "cache_tokens", "device", "dtype", "load_format", "max_model_len"),
+    "threads",
+)
 _CLOSED = "the embedded engine is closed"
 _GATHER_S = 0.01
 _BATCH = 128
@@ -55,6 +58,7 @@ class EmbeddedEngine:
         spec: The model.
         options: Of the arguments, ``batch_size`` (rows that run at once), ``cache_tokens`` (tokens
             that the KV cache may hold), ``device`` (``cpu``, ``mps``, ``cuda``), ``dtype``,
+            ``load_format`` (``dummy`` draws the weights at random, as vLLM's does),
             ``max_model_len`` and ``threads`` are known; ``seed`` gives requests that bring no seed
             theirs.
     """
@@ -89,10 +93,16 @@ class EmbeddedEngine:
 
     def _load(self) -> None:
         arguments = self._options.arguments
+        random_weights = _random_weights(arguments)
         with unwarned(), loading.quiet():
             loading.import_packages()
             renderer = renderer_for(self.spec)
-            loaded = loading.load(self.spec, arguments.get("device"), arguments.get("dtype"))
+            loaded = loading.load(
+                self.spec,
+                arguments.get("device"),
+                arguments.get("dtype"),
+                random_weights=random_weights,
+            )
         length = arguments.get("max_model_len") or loaded.context_length
         threads = int(arguments.get("threads") or loading.threads_for(loaded.parameters))
         rows = int(arguments.get("batch_size") or _BATCH)
@@ -113,6 +123,8 @@ class EmbeddedEngine:
             "batch_size": rows,
             "prompt_format": renderer.describe(),
         }
+        if random_weights:
+            self._facts["load_format"] = "dummy"
         self._worker = _Worker(
             loaded.model,
             _Limits(
@@ -290,6 +302,15 @@ def _stops(renderer: Renderer, stop: tuple[str, ...]) -> Callable[[list[int]], b
         return stopped_text(final, stop) is not None
 
     return stopped
+
+
+def _random_weights(arguments: Mapping[str, Any]) -> bool:
+    form = arguments.get("load_format", "auto")
+    if form not in ("auto", "dummy"):
+        raise UsageError(
+            f"the embedded engine knows load_format=auto and load_format=dummy, not {form!r}"
+        )
+    return bool(form == "dummy")
 
 
 def _version(package: str) -> str | None:

@@ -348,3 +348,31 @@ def test_importing_the_engines_loads_nothing_heavy() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert answer.stdout.strip() == "[]", answer.stderr
+
+
+def test_random_weights_need_a_configuration_alone(
+    tiny: Path, tmp_path: Path, loop_thread: Any, token_format: Any
+) -> None:
+    """For speed and memory of a shape: no weights are read, and those of the checkpoint are not."""
+    for file in tiny.iterdir():
+        if file.suffix != ".safetensors":
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    engine = EmbeddedEngine(
+        resolve(str(tmp_path)), EngineOptions(arguments={"load_format": "dummy"})
+    )
+    loop_thread.run(engine.open())
+    try:
+        engine._renderer = token_format()
+        question = token_format.ask([20, 30, 40], max_tokens=7)
+        answer = loop_thread.run(engine.generate(replace(question, to_the_cap=True)))
+    finally:
+        loop_thread.run(engine.close())
+    assert answer.completion_tokens == 7
+    assert engine.facts()["load_format"] == "dummy"
+    assert engine.placement.gpus == 0
+
+
+def test_an_unknown_load_format_is_refused(tiny: Path, loop_thread: Any) -> None:
+    engine = EmbeddedEngine(resolve(str(tiny)), EngineOptions(arguments={"load_format": "gguf"}))
+    with pytest.raises(UsageError, match=r"load_format=auto and load_format=dummy, not 'gguf'"):
+        loop_thread.run(engine.open())
