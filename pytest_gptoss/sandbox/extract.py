@@ -224,11 +224,15 @@ def _choose(statements: Sequence[Statement], entry_point: str) -> int | None:
     best: tuple[bool, bool, int] | None = None
     for place, statement in enumerate(statements):
         if entry_point in statement.names and statement.kind != "import":
-            if not statement.defines and best is not None:
-                continue  # `f = cache(f)` adds to a definition; it is kept behind it
+            if statement.kind == "assignment" and (best or _calls(statement, entry_point)):
+                continue  # `f = cache(f)` adds to a definition, `f = f(1)` is an example
             rank = (statement.whole, not statement.is_stub, place)
             best = rank if best is None else max(best, rank)
     return None if best is None else best[2]
+
+
+def _calls(statement: Statement, name: str) -> bool:
+    return bool(re.search(rf"\b{re.escape(name)} *\(", statement.text))
 
 
 def _body(source: Source, first: int, space: str, *, fenced: bool, leads: bool) -> _Reading | None:
@@ -316,7 +320,7 @@ def _needed(
             continue
         if entry_point in statement.names:
             # `f.cache = {}` and `f = cache(f)` belong to it; a second definition does not.
-            if statement.kind == "assignment":
+            if statement.kind == "assignment" and not _calls(statement, entry_point):
                 kept.add(place)
             continue
         if not statement.defines and words & {entry_point, *_TALKS}:

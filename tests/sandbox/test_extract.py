@@ -142,6 +142,8 @@ ANSWERS = {
         "def tally(numbers, least=0):\n"
         "    return sum(tally.by * n for n in numbers if n > least)\n\ntally.by = 2\n"
     ),
+    "the function and its name used again": FUNCTION + "\ntally = tally([1, 2])\nprint(tally)\n",
+    "fences, its name used again": fenced(FUNCTION) + fenced("tally = tally([1])\nprint(tally)\n"),
     "an import from the future": "from __future__ import annotations\n\n" + FUNCTION,
     "a definition that depends": f"if True:\n{indented(FUNCTION, '    ')}",
     "a recursion limit": "import sys\n\n" + FUNCTION + "\nsys.setrecursionlimit(5000)\n",
