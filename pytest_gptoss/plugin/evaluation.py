@@ -14,6 +14,7 @@ from pytest_gptoss.engines.select import make
 from pytest_gptoss.errors import GptossError, UsageError
 from pytest_gptoss.plugin.answered import Response
 from pytest_gptoss.plugin.collection import Collection
+from pytest_gptoss.plugin.continuing import check_opened, check_same, header_of, rescored_record
 from pytest_gptoss.plugin.finishing import record_of, write_run
 from pytest_gptoss.plugin.gate_settings import read_gate_settings
 from pytest_gptoss.plugin.gates import Gates
@@ -21,19 +22,21 @@ from pytest_gptoss.plugin.interrupts import Interrupts
 from pytest_gptoss.plugin.items import BenchmarkItem
 from pytest_gptoss.records import Outcome
 from pytest_gptoss.run.directory import RunDirectory
+from pytest_gptoss.run.earlier import Earlier, Recall
 from pytest_gptoss.run.handle import Model
 from pytest_gptoss.run.journal import Journal
 from pytest_gptoss.run.scheduler import Batch, Scheduler
+from pytest_gptoss.scorers.code import Sandbox, use_sandbox
 from pytest_gptoss.scorers.judge import use_judge
 
 if TYPE_CHECKING:
-from pytest_gptoss.scorers.code import Sandbox, use_sandbox
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_gptoss.engines.base import Engine
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.plugin.settings import Settings
     from pytest_gptoss.run.group import Group, Ticket
+    from pytest_gptoss.run.metering import Metering
 
 __all__ = ["Evaluation"]
 
@@ -48,19 +51,26 @@ class Evaluation:
         config: pytest's.
         settings: What was asked for.
         response_fixture: The function of the plugin's own ``response`` fixture.
+        earlier: The run whose completions are scored again, instead of generating any.
     """
 
     def __init__(
-        self, config: pytest.Config, settings: Settings, response_fixture: Callable[..., Any]
+        self,
+        config: pytest.Config,
+        settings: Settings,
+        response_fixture: Callable[..., Any],
+        earlier: Earlier | None = None,
     ) -> None:
         self.config = config
         self.settings = settings
         self.response_fixture = response_fixture
         self.groups: list[Group] = []
+        self.earlier = earlier
         self.directory: RunDirectory | None = None
         self.summary: dict[str, Any] | None = None
         self.interrupted = False
         self._journal: Journal | None = None
+        self._recall: Recall | None = None
         self._scheduler: Scheduler | None = None
         self._models: dict[str, Model] = {}
         self._reasons: Counter[str] = Counter()
@@ -71,6 +81,12 @@ class Evaluation:
         self.stopped: str | None = None
         use_mirror(settings.data)
         use_judge(settings.judge)
+        self.sandbox = Sandbox(
+            settings.sandbox,
+            settings.sandbox_min,
+            allow_unsandboxed=settings.allow_unsandboxed,
+        )
+        use_sandbox(self.sandbox)
         self.gates = Gates(self, read_gate_settings(config))
         self.collection = Collection(self)
         self.interrupts = Interrupts(config, self._cancel, self._farewell)
@@ -82,12 +98,6 @@ class Evaluation:
             UsageError: The run directory cannot be used, or the first engine cannot run here.
         """
         for item in items:
-        self.sandbox = Sandbox(
-            settings.sandbox,
-            settings.sandbox_min,
-            allow_unsandboxed=settings.allow_unsandboxed,
-        )
-        use_sandbox(self.sandbox)
             if isinstance(item, BenchmarkItem) and not any(item.iter_markers("skip")):
                 group = item.ticket.group
                 if not group.tickets:
@@ -107,8 +117,7 @@ class Evaluation:
             for item in items
             if (callspec := getattr(item, "callspec", None)) and "model" in callspec.params
         }
-        self.directory = self._make_directory()
-        self._journal = Journal(self.directory.journal)
+        self._open_journal()
         batches = [
             Batch(
                 spec,
@@ -119,6 +128,48 @@ class Evaluation:
         ]
         scheduler = self._make_scheduler()
         scheduler.start([batch for batch in batches if batch.groups])
+
+    def _open_journal(self) -> None:
+        """Take the run directory, with what an earlier session left in it.
+
+        Raises:
+            UsageError: It cannot be used, or what it holds was asked under other settings.
+        """
+        directory = self._make_directory()
+        record = self.record(self.groups)
+        try:
+            if self.settings.resume:
+                earlier = Earlier(directory.path)
+                check_same(earlier, self.groups, record)
+                self._recall = Recall(earlier, in_place=True, generate=True)
+            elif self.earlier is not None:
+                self.earlier.check_items(self.groups)
+                self._recall = Recall(self.earlier, in_place=False, generate=False)
+            record = self.record(self.groups)
+            keep = self._recall.earlier.whole if self.settings.resume and self._recall else None
+            self._journal = Journal(directory.journal, header_of(self.groups, record), keep=keep)
+        except OSError as error:
+            directory.discard()
+            raise UsageError(
+                f"the journal in {directory.path} cannot be written ({error.strerror}); free that "
+                "place, or name another with --gptoss-run"
+            ) from error
+        except UsageError:
+            directory.discard()
+            raise
+        self.directory = directory
+
+    def keep_results(self) -> None:
+        """Take the run directory in a session that evaluates nothing but has something to write.
+
+        Raises:
+            pytest.exit.Exception: It cannot be used; status 4, with one sentence.
+        """
+        if self.directory is None:
+            try:
+                self.directory = self._make_directory()
+            except UsageError as error:
+                pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
     def wait_until_open(self, meanwhile: Callable[[], None]) -> None:
         """Wait for the first engine, so that what keeps it from running is said at once.
@@ -154,7 +205,7 @@ class Evaluation:
         self._await(item.ticket, meanwhile)
 
     def settle(self, group: Group) -> None:
-        """Wait until every selected item of a group is answered."""
+        """Wait until every selected item of a group is answered, or never will be."""
         for ticket in group.tickets:
             self._await(ticket, lambda: None)
 
@@ -168,14 +219,20 @@ class Evaluation:
             pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
 
     def response(self, item: BenchmarkItem) -> Response:
-        """An item's scored completions; an infrastructure error ends its test as an error."""
+        """An item's scored completions; an infrastructure error ends its test as an error.
+
+        An item that was not answered, because the session's time ran out, is skipped.
+        """
         __tracebackhide__ = True
         self.wait(item, lambda: None)
         assert self._journal is not None
+        assert self._scheduler is not None
+        if not item.ticket.done:
+            pytest.skip(f"not answered: {self._scheduler.over or 'the session ends'}")
         response = Response(item.ticket, self._journal.read, strict=self.settings.strict_items)
         item.outcome = response.outcome
         if item.outcome is Outcome.ERROR:
-            reason = next((c.error for c in response.completions if c.error), "no completion")
+            reason = next(result.error for result in item.ticket.results if result and result.error)
             self._reasons[reason] += 1
             item.folded = self._reasons[reason] > _ERRORS_SHOWN
             pytest.fail(
@@ -207,12 +264,24 @@ class Evaluation:
     @property
     def remarks(self) -> list[str]:
         """What the reader of the results must know of how they came about, a sentence each."""
-        return list(self._scheduler.notes) if self._scheduler is not None else []
+        notes = list(self._scheduler.notes) if self._scheduler is not None else []
+        return notes if self._recall is None else [*self._recall.notes(self.groups), *notes]
+
+    @property
+    def metering(self) -> Metering | None:
+        """What was measured while the engines worked; ``None`` where none was wanted."""
+        return self._scheduler.metering if self._scheduler is not None else None
 
     def record(self, groups: Sequence[Group]) -> dict[str, Any]:
         """The settings record of some groups."""
         facts = self._scheduler.facts if self._scheduler is not None else {}
-        return record_of(groups, self.settings, facts=facts, started=self._started)
+        record = record_of(groups, self.settings, facts=facts, started=self._started)
+        if self.earlier is not None:
+            return rescored_record(self.earlier, record, groups)
+        if self._recall is not None:
+            record["resumed"] = record["started"]
+            record["started"] = self._recall.earlier.header.settings["started"]
+        return record
 
     def finish(self) -> None:
         """Stop what is still generating and write the run directory.
@@ -222,17 +291,26 @@ class Evaluation:
         """
         if self._scheduler is not None:
             self._scheduler.stop()
-        if self.directory is None or self._journal is None:
+            self.stopped = self.stopped or self._scheduler.over
+        if self.directory is None:
             return
         try:
             self.summary = write_run(self, self.directory, self._journal)
         finally:
-            self._journal.release()
+            if self._journal is not None:
+                self._journal.release()
+            self.directory.release()
+            if self._recall is not None:
+                self._recall.earlier.close()
         self.notes, self.problems = self.gates.save(self.summary, self.stopped)
 
     def _cancel(self) -> None:
         if self._scheduler is not None:
             self._scheduler.cancel()
+
+    def _check_opened(self, label: str, facts: Mapping[str, Any]) -> None:
+        if self._recall is not None:
+            self._recall.earlier.notes += check_opened(self._recall.earlier, label, facts)
 
     def _farewell(self) -> str:
         if self.directory is None:
@@ -241,7 +319,7 @@ class Evaluation:
 
     def _make_directory(self) -> RunDirectory:
         if self.settings.run is not None:
-            return RunDirectory(self.settings.run)
+            return RunDirectory(self.settings.run, resume=self.settings.resume)
         label = "+".join(spec.slug for spec in self.settings.specs)
         return RunDirectory.fresh(self.config.invocation_params.dir / "runs", label)
 
@@ -251,7 +329,10 @@ class Evaluation:
                 self._make_engine,
                 self._journal,
                 timeout_s=self.settings.timeout_s,
+                session_timeout_s=self.settings.session_timeout_s,
                 seed=self.settings.seed,
+                recall=self._recall,
+                opened=self._check_opened,
             )
         return self._scheduler
 

@@ -25,15 +25,26 @@ if TYPE_CHECKING:
 __all__ = ["record_of", "write_run"]
 
 
-def write_run(evaluation: Evaluation, directory: RunDirectory, journal: Journal) -> dict[str, Any]:
+def write_run(
+    evaluation: Evaluation, directory: RunDirectory, journal: Journal | None
+) -> dict[str, Any]:
     """Write what a session measured; returns its summary.
+
+    Args:
+        evaluation: The session.
+        directory: Where to.
+        journal: Where its completions are; ``None`` in a session that evaluated nothing.
 
     Raises:
         UsageError: The files cannot be written.
     """
     try:
-        directory.write_items(item_records(evaluation.groups, journal))
-        figures = [summarise(group) for group in evaluation.groups]
+        directory.write_items(item_records(evaluation.groups, journal) if journal else ())
+        metering = evaluation.metering
+        figures = [
+            summarise(group, metering.figures_of(group) if metering else None)
+            for group in evaluation.groups
+        ]
         summary: dict[str, Any] = {
             "schema": 1,
             "complete": all(group["n"] == group["selected"] for group in figures),
@@ -41,6 +52,7 @@ def write_run(evaluation: Evaluation, directory: RunDirectory, journal: Journal)
             "notes": [*evaluation.remarks, *sandbox_remarks(evaluation.groups)],
             "settings": evaluation.record(evaluation.groups),
             "groups": figures,
+            "telemetry": metering.figures(evaluation.groups) if metering else None,
         }
         evaluation.gates.complete(summary)
         models = summary["settings"]["models"]
@@ -81,6 +93,7 @@ def record_of(
             "limit": settings.limit,
             "shots": settings.shots,
             "judge": msgspec.to_builtins(settings.judge),
+            "sandbox": sandbox_record(groups),
             "seed": settings.seed,
             "repeats": settings.repeats,
             "max_tokens": settings.max_tokens,
@@ -92,4 +105,3 @@ def record_of(
         },
         started=started,
     )
-            "sandbox": sandbox_record(groups),

@@ -75,6 +75,11 @@ OPTIONS = (
     Option("data", "local mirror of the datasets (also: GPTOSS_DATA)", "DIR"),
     Option("run", "run directory (default: a fresh one under runs/)", "DIR"),
     Option(
+        "resume",
+        "continue the run in --gptoss-run: what it was answered is scored, the rest is asked",
+    ),
+    Option("rescore", "score the answers of an earlier run again, without any engine", "DIR"),
+    Option(
         "baseline",
         "compare with this baseline: a file, a folder, a run directory or published:ID "
         "(default: baselines/MODEL/BENCHMARK.json where it exists)",
@@ -90,7 +95,21 @@ OPTIONS = (
         "MODE",
     ),
     Option("flips", "select only the items whose outcome changed against it", "RUN_OR_BASELINE"),
+    Option(
+        "sandbox",
+        "what confines code that a model wrote: auto (default: the strongest that works here), "
+        "bwrap, namespaces, landlock or macos",
+        "NAME",
+    ),
+    Option("sandbox-min", "the weakest sandbox that will do; else such items are errors", "NAME"),
+    Option(
+        "allow-unsandboxed",
+        "run code that a model wrote with your own rights where nothing confines it; has no ini "
+        "key, and every record says so",
+        ini=False,
+    ),
     Option("timeout", "wall-clock cap per item, in seconds", "S"),
+    Option("session-timeout", "wall-clock cap of all answers together, in seconds", "S"),
     Option("strict-items", "let an incorrect item fail its test"),
 )
 
@@ -107,19 +126,6 @@ def add_options(parser: pytest.Parser) -> None:
         "comma-separated). Without it, benchmark tests are skipped.",
     )
     for option in OPTIONS:
-    Option(
-        "sandbox",
-        "what confines code that a model wrote: auto (default: the strongest that works here), "
-        "bwrap, namespaces, landlock or macos",
-        "NAME",
-    ),
-    Option("sandbox-min", "the weakest sandbox that will do; else such items are errors", "NAME"),
-    Option(
-        "allow-unsandboxed",
-        "run code that a model wrote with your own rights where nothing confines it; has no ini "
-        "key, and every record says so",
-        ini=False,
-    ),
         arguments: dict[str, Any] = {"dest": option.key, "help": option.help, "default": None}
         if option.metavar is None:
             arguments["action"] = "store_true"

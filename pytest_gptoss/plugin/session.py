@@ -34,22 +34,26 @@ def configure(config: pytest.Config, response_fixture: Callable[..., Any]) -> No
     from pytest_gptoss.plugin.model_fixtures import model_fixtures
 
     config.pluginmanager.register(model_fixtures(config), "gptoss-model-fixtures")
-    if config.getoption("model"):
+    rescore = config.getoption("gptoss_rescore") or config.getini("gptoss_rescore")
+    if config.getoption("model") or rescore:
         set_up(config, response_fixture)
 
 
 def set_up(config: pytest.Config, response_fixture: Callable[..., Any]) -> Evaluation:
     """Read the settings and make the session's evaluation, once."""
     from pytest_gptoss.plugin import DISPLAY, EVALUATION
+    from pytest_gptoss.plugin.continuing import settings_of
     from pytest_gptoss.plugin.evaluation import Evaluation
     from pytest_gptoss.plugin.settings import read_settings
     from pytest_gptoss.plugin.terminal import Display
 
     if EVALUATION not in config.stash:
         try:
-            settings = read_settings(config)
+            settings, earlier = read_settings(config), None
+            if settings.rescore is not None:
+                settings, earlier = settings_of(config, settings)
             _refuse_workers(config)
-            evaluation = Evaluation(config, settings, _function_of(response_fixture))
+            evaluation = Evaluation(config, settings, _function_of(response_fixture), earlier)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
         config.stash[EVALUATION] = evaluation
@@ -95,6 +99,7 @@ def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
     One engine is open at a time, so all that is asked of a model comes before the next model; a
     gate stays behind its items.
     """
+    from pytest_gptoss.plugin.continuing import keep_recorded
     from pytest_gptoss.plugin.flips import keep_flips
     from pytest_gptoss.plugin.gate_items import GateItem
     from pytest_gptoss.plugin.items import BenchmarkItem
@@ -104,6 +109,8 @@ def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
     try:
         if errors:
             raise pytest.UsageError("\n".join(dict.fromkeys(errors)))
+        if evaluation.earlier is not None:
+            keep_recorded(evaluation.config, evaluation.earlier, items)
         keep_flips(evaluation, items)
     except pytest.UsageError:
         items.clear()  # pytest goes on to finish the collection: nothing may be generated
@@ -122,6 +129,7 @@ def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
 def announce(evaluation: Evaluation, items: Sequence[pytest.Item]) -> list[str]:
     """What confines code that models write, and what the session's gates will be able to see."""
     from pytest_gptoss.plugin.gates import by_group
+    from pytest_gptoss.plugin.sandboxing import sandbox_lines
 
     groups = [ticket.group for item in items if (ticket := getattr(item, "ticket", None))]
     gates = evaluation.gates.announce(by_group(items))
@@ -132,7 +140,6 @@ def begin(session: pytest.Session, evaluation: Evaluation) -> None:
     """Submit what is selected."""
     from pytest_gptoss.plugin import DISPLAY
     from pytest_gptoss.plugin.gates import by_group
-    from pytest_gptoss.plugin.sandboxing import sandbox_lines
 
     display = session.config.stash[DISPLAY]
     evaluation.interrupts.start()
@@ -188,15 +195,17 @@ def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> 
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
     finally:
         evaluation.interrupts.stop()
+        evaluation.sandbox.close()
     if evaluation.problems and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
+    if evaluation.summary is not None and not evaluation.summary["complete"]:
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
 def response_of(request: pytest.FixtureRequest) -> Response:
     """The response of the item that asks."""
     from pytest_gptoss.plugin.items import BenchmarkItem
 
-        evaluation.sandbox.close()
     item = request.node
     if not isinstance(item, BenchmarkItem):
         pytest.fail(

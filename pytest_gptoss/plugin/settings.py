@@ -54,7 +54,10 @@ class Settings:
     temperature: float | None = None
     data: Path | None = None
     run: Path | None = None
+    resume: bool = False
+    rescore: Path | None = None
     timeout_s: float | None = None
+    session_timeout_s: float | None = None
     strict_items: bool = False
 
     def sampling(self, spec: ModelSpec) -> Sampling:
@@ -130,7 +133,9 @@ def read_settings(config: pytest.Config) -> Settings:
         timeout_s=timeout_s,
         seed=seed or 0,
     )
-    names = _models(config.getoption("model"))
+    rescore = path("gptoss_rescore")
+    # The models of an earlier run are named there.
+    names = _models(config.getoption("model")) if rescore is None else []
     engine: str | None = None
     no_engine: UsageError | None = None
     try:
@@ -153,19 +158,26 @@ def read_settings(config: pytest.Config) -> Settings:
         judge=_judge(
             text("gptoss_judge"), text("gptoss_judge_model"), text("gptoss_judge_key_env")
         ),
+        sandbox=_rung("--gptoss-sandbox", text("gptoss_sandbox"), NAMES) or "auto",
+        sandbox_min=_rung("--gptoss-sandbox-min", text("gptoss_sandbox_min"), LADDER),
+        allow_unsandboxed=_unsandboxed(config),
         repeats=number("gptoss_repeats", _whole(1), "a whole number, 1 or more") or 1,
         max_tokens=number("gptoss_max_tokens", _whole(1), "a whole number, 1 or more"),
         temperature=number("gptoss_temperature", _not_negative, "a number, 0 or more"),
         data=path("gptoss_data", must=False),
         run=path("gptoss_run", must=False),
-        sandbox=_rung("--gptoss-sandbox", text("gptoss_sandbox"), NAMES) or "auto",
-        sandbox_min=_rung("--gptoss-sandbox-min", text("gptoss_sandbox_min"), LADDER),
-        allow_unsandboxed=_unsandboxed(config),
+        resume=bool(config.getoption("gptoss_resume") or config.getini("gptoss_resume")),
+        rescore=rescore,
         timeout_s=timeout_s,
+        session_timeout_s=number("gptoss_session_timeout", _positive, "a number of seconds over 0"),
         strict_items=bool(
             config.getoption("gptoss_strict_items") or config.getini("gptoss_strict_items")
         ),
     )
+    if settings.resume and settings.run is None:
+        raise UsageError(
+            "--gptoss-resume continues the run in a folder; name it with --gptoss-run DIR"
+        )
     specs = tuple(settings.served(name) for name in names)
     labels = [spec.label for spec in specs]
     if len(set(labels)) != len(labels):
@@ -195,18 +207,6 @@ def _judge(url: str | None, model: str | None, key_env: str | None) -> Judge | N
     return judge
 
 
-def _fields(settings: Settings) -> dict[str, Any]:
-    return {name: getattr(settings, name) for name in Settings.__dataclass_fields__}
-
-
-def _models(given: Sequence[str] | None) -> list[str]:
-    return [name.strip() for value in given or () for name in value.split(",") if name.strip()]
-
-
-def _whole(least: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        number = int(value)
-        if number < least:
 def _rung(flag: str, name: str | None, names: Sequence[str]) -> str | None:
     if name is not None and name not in names:
         raise UsageError(f"{flag} is one of {', '.join(names)}, not {name!r}")
@@ -225,6 +225,18 @@ def _unsandboxed(config: pytest.Config) -> bool:
     return True
 
 
+def _fields(settings: Settings) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in Settings.__dataclass_fields__}
+
+
+def _models(given: Sequence[str] | None) -> list[str]:
+    return [name.strip() for value in given or () for name in value.split(",") if name.strip()]
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        number = int(value)
+        if number < least:
             raise ValueError(value)
         return number
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_gptoss.errors import UsageError
+from pytest_gptoss.run.lock import RunLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,19 +18,29 @@ if TYPE_CHECKING:
 
 __all__ = ["RunDirectory"]
 
+# What a session writes beside the journal.
+_WRITTEN = ("items.jsonl", "summary.json", "flips.json", "report.html")
+
 
 class RunDirectory:
-    """A folder with a run's journal, items and summary.
+    """A folder with a run's journal, items and summary, held by one session at a time.
 
     Args:
         path: The folder.
+        resume: Whether it holds a run that is continued; else it must hold none.
 
     Raises:
-        UsageError: It cannot be created or written, or it already holds a run.
+        UsageError: It cannot be created or written, another session holds it, it already holds a
+            run, or it holds none to continue.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, resume: bool = False) -> None:
         self.path = path
+        self._resume = resume
+        if resume:
+            self._check_resumable()
+        else:
+            self._check_fresh()
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -37,15 +48,46 @@ class RunDirectory:
                 f"the run directory {path} cannot be created ({error.strerror}); "
                 "name another one with --gptoss-run"
             ) from error
+        try:
+            self._lock = RunLock(path / ".lock")
+        except OSError as error:
+            raise UsageError(
+                f"the run directory {path} is not writable ({error.strerror}); "
+                "name another one with --gptoss-run"
+            ) from error
+        try:
+            if not resume:  # again: another session may have begun and ended in between
+                self._check_fresh()
+        except UsageError:
+            self._lock.release()
+            raise
+
+    def _check_resumable(self) -> None:
+        if self.journal.is_file():
+            return
+        if not self.path.is_dir():
+            raise UsageError(
+                f"--gptoss-resume: there is no run directory {self.path}; name the one of the run "
+                "to continue with --gptoss-run, or leave out --gptoss-resume to start a run there"
+            )
+        raise UsageError(
+            f"--gptoss-resume: {self.path} holds no {self.journal.name}, so there is no run to "
+            "continue; leave out --gptoss-resume to start one there"
+        )
+
+    def _check_fresh(self) -> None:
+        """Refuse a folder in which files of ours, or of somebody else's, would be overwritten."""
         if self.journal.exists():
             raise UsageError(
-                f"{path} already holds a run, which is never overwritten; "
-                "name a fresh folder with --gptoss-run"
+                f"{self.path} already holds a run, which is never overwritten; continue it with "
+                "--gptoss-resume, or name a fresh folder with --gptoss-run"
             )
-        if not os.access(path, os.W_OK):
-            raise UsageError(
-                f"the run directory {path} is not writable; name another one with --gptoss-run"
-            )
+        for name in _WRITTEN:
+            if (self.path / name).exists():
+                raise UsageError(
+                    f"{self.path} already holds {name}, which this session did not write and would "
+                    "overwrite; name a fresh folder with --gptoss-run"
+                )
 
     @classmethod
     def fresh(cls, parent: Path, label: str) -> RunDirectory:
@@ -72,10 +114,16 @@ class RunDirectory:
         """Settings and the figures of every group."""
         return self.path / "summary.json"
 
+    def release(self) -> None:
+        """Let other sessions use the folder."""
+        self._lock.release()
+
     def discard(self) -> None:
-        """Take away a folder in which nothing was recorded."""
-        self.journal.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody else's files stand in it: then it stays
+        """Take away a folder in which nothing was recorded; a run that is continued stays."""
+        if not self._resume:
+            self.journal.unlink(missing_ok=True)
+        self.release()
+        with contextlib.suppress(OSError):  # it is not empty: then it stays
             self.path.rmdir()
 
     def write_items(self, records: Iterable[Any]) -> None:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_gptoss.errors import DataError
 from pytest_gptoss.records import Outcome
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Result:
     score: Score
     offset: int
     length: int
+    error: str | None = None
+    """Why there is no answer, or why it could not be scored."""
 
 
 class Ticket:
@@ -58,6 +61,15 @@ class Ticket:
             self.item = item
         return self.item
 
+    def fingerprint(self) -> str:
+        """The content hash of the item, whose texts are not kept; empty where it has no target."""
+        try:
+            self.build()
+        except DataError:
+            return ""
+        self.item = None
+        return self.item_hash
+
     def settle(self, repeat: int, result: Result) -> None:
         """Take the result of one repeat; with the last one, let go of the item's texts."""
         self.results[repeat] = result
@@ -77,6 +89,8 @@ class Tally:
         self.reasoning_tokens = 0
         self.unknown_tokens = 0
         self.latencies = array("d")
+        self.kept = 0
+        self.generated_tokens = 0
         self.started: float | None = None
         self.ended: float | None = None
 
@@ -97,10 +111,23 @@ class Tally:
             return None
         return self.ended - self.started
 
-    def count(self, completion: Completion, score: Score, now: float) -> None:
-        """Count one completion that is on disk."""
+    def count(
+        self, completion: Completion, score: Score, now: float, *, earlier: bool = False
+    ) -> None:
+        """Count one completion that is on disk.
+
+        Args:
+            completion: What was answered.
+            score: What it is worth.
+            now: When it was counted, on the clock of `started`.
+            earlier: Whether an earlier session generated it, so that it took no time of this one.
+        """
         self.outcomes[score.outcome] += 1
-        self.ended = now
+        if earlier:
+            self.kept += 1
+        else:
+            self.ended = now
+            self.generated_tokens += completion.completion_tokens or 0
         if score.outcome is Outcome.ERROR:
             return
         self.score_sum += score.value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import CancelledError, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -12,15 +12,18 @@ from pytest_gptoss.errors import EngineError, GptossError, UsageError
 from pytest_gptoss.records import Completion, Message, Sampling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.records import Effort
+    from pytest_gptoss.run.host import EngineHost
     from pytest_gptoss.run.scheduler import Scheduler
 
     Prompt = str | Iterable[Message | Mapping[str, str]]
 
 __all__ = ["Model"]
+
+T = TypeVar("T")
 
 _EFFORTS = ("low", "medium", "high")
 
@@ -100,7 +103,7 @@ class Model:
                 f"{', '.join(Sampling.__struct_fields__)}"
             ) from None
         conversations = [as_messages(prompt) for prompt in prompts]
-        future = self._scheduler.ask(
+        replies: list[Completion] = self._wait(
             self._scheduler.chat(
                 self.spec,
                 conversations,
@@ -109,13 +112,28 @@ class Model:
                 effort=effort if effort is not None else self.spec.effort,
             )
         )
+        return replies
+
+    def with_host(self, work: Callable[[EngineHost], Coroutine[Any, Any, T]]) -> T:
+        """Do something with the session's engines, as measurements do, and wait for it.
+
+        Args:
+            work: Is given what opens and closes the engines.
+
+        Raises:
+            EngineError: The session ends before it is done.
+        """
+        return self._wait(self._scheduler.with_host(work))
+
+    def _wait(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        future = self._scheduler.ask(coroutine)
         try:
             self._check()
             while not future.done():
                 # In steps: one wait without end could not be interrupted on every platform.
                 wait([future], timeout=0.5)
                 self._check()
-            replies: list[Completion] = future.result()
+            result: T = future.result()
         except CancelledError:
             self._check()
             raise EngineError("the session ends, so nothing more is answered") from None
@@ -125,4 +143,4 @@ class Model:
         except BaseException:
             future.cancel()
             raise
-        return replies
+        return result

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["Journal", "JournalRecord", "read_journal"]
+__all__ = ["SCHEMA", "Header", "Journal", "JournalRecord", "Opened", "Selected", "read_journal"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 # A group is written when it holds this many records or its first one has waited this long.
 GROUP_RECORDS = 64
@@ -40,37 +40,99 @@ class JournalRecord(msgspec.Struct, kw_only=True):
     completion: Completion
 
 
+class Selected(msgspec.Struct, kw_only=True):
+    """Which items of one (model, benchmark) pair were asked; ``None`` stands for every row."""
+
+    model: str
+    benchmark: str
+    rows: int
+    items: list[str] | None
+
+
+class Header(msgspec.Struct, kw_only=True):
+    """The first line: what was asked of whom, and under which settings.
+
+    Args:
+        journal: The schema.
+        settings: The settings record, before any engine told its facts.
+        models: The specification of each model, by label, as plain values.
+        selected: The items.
+    """
+
+    journal: int = SCHEMA
+    settings: dict[str, Any] = {}
+    models: dict[str, dict[str, Any]] = {}
+    selected: list[Selected] = []
+
+
+class Opened(msgspec.Struct, kw_only=True):
+    """A line that is written when an engine has started: what it says of itself."""
+
+    journal: int = SCHEMA
+    opened: str
+    facts: dict[str, Any]
+
+
 class Journal:
     """An append-only file of completions.
 
     Args:
         path: The file; it is created, or continued where it exists.
+        header: What is written first into a file that is created.
+        keep: How many bytes of an existing file are whole; a torn record after them is cut off.
 
     Raises:
-        OSError: The file cannot be opened for writing.
+        OSError: The file cannot be opened, or its first line cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, header: Header | None = None, *, keep: int | None = None
+    ) -> None:
         self.path = path
-        self.failure: GptossError | None = None
+        self.failure: Exception | None = None
+        """What keeps it from recording more: a `GptossError`, or a fault of ours."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-        self._end = os.fstat(self._file).st_size
         self._encode = msgspec.json.Encoder().encode
+        try:
+            self._end = self._prepare(header, keep)
+        except OSError:
+            os.close(self._file)
+            raise
         self._waiting: list[tuple[bytes, Callable[[int, int], None]]] = []
         self._wake = threading.Condition()
         self._full = threading.Event()
         self._closing = False
         self._on_group: Callable[[], None] = lambda: None
-        if self._end == 0:
-            self._write(self._encode({"journal": SCHEMA}) + b"\n")
         self._thread = threading.Thread(target=self._flush, name="gptoss-journal", daemon=True)
         self._thread.start()
+
+    def _prepare(self, header: Header | None, keep: int | None) -> int:
+        """Bring the file to the end of a whole line, durably; returns where that is."""
+        self._end = os.fstat(self._file).st_size
+        if keep is not None and keep < self._end:
+            os.ftruncate(self._file, keep)
+            self._end = keep
+        if self._end == 0:
+            self._write(self._encode(header or Header()) + b"\n")
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # a new file is durable once its folder is
+            finally:
+                os.close(folder)
+        elif os.pread(self._file, 1, self._end - 1) != b"\n":
+            self._write(b"\n")
+        os.fsync(self._file)
+        return self._end
 
     def on_group(self, callback: Callable[[], None]) -> None:
         """Call this, in the journal's thread, after each group of records and after a failure."""
         self._on_group = callback
 
-    def append(self, record: JournalRecord, counted: Callable[[int, int], None]) -> None:
+    def append(
+        self,
+        record: JournalRecord | Opened,
+        counted: Callable[[int, int], None] = lambda offset, length: None,
+    ) -> None:
         """Queue a record; ``counted(offset, length)`` is called once it is on disk.
 
         The callback runs in the journal's thread, in the order of the records.
@@ -115,7 +177,11 @@ class Journal:
                 group, self._waiting = self._waiting, []
                 if not self._closing:
                     self._full.clear()
-            self._store(group)
+            try:
+                self._store(group)
+            except Exception as error:  # else everybody would wait for ever
+                self.failure = error
+            self._on_group()
             del group  # or the texts of the last one would be kept while nothing follows
 
     def _store(self, group: list[tuple[bytes, Callable[[int, int], None]]]) -> None:
@@ -133,7 +199,6 @@ class Journal:
                 for line, counted in group:
                     counted(start, len(line))
                     start += len(line)
-        self._on_group()
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
@@ -143,23 +208,33 @@ class Journal:
             view = view[written:]
 
 
-def read_journal(path: Path, note: Callable[[str], Any] = print) -> Iterator[JournalRecord]:
-    """Read the records of a journal, a line at a time.
+def read_journal(
+    path: Path, note: Callable[[str], Any] = print
+) -> Iterator[tuple[Header | Opened | JournalRecord, int, int]]:
+    """Read the lines of a journal with the offset and the length of each.
 
-    A torn last line, as a killed process leaves it, is dropped with a note. A line in the middle
-    that cannot be read is named and skipped; the others are kept.
+    A torn last record, as a killed process leaves it, is dropped with a note. A line in the middle
+    that cannot be read is named and left out; the others are kept.
 
     Args:
         path: The journal.
         note: Is told, in a sentence, of each line that is left out.
+
+    Raises:
+        OSError: The file cannot be read.
     """
-    decode = msgspec.json.Decoder(JournalRecord).decode
+    decode: dict[Any, Callable[[bytes], Any]] = {
+        kind: msgspec.json.Decoder(kind).decode for kind in (Header, Opened, JournalRecord)
+    }
+    offset = 0
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            if number == 1 and line.startswith(b'{"journal"'):
-                continue
+            offset += len(line)
+            kind: Any = JournalRecord
+            if line.startswith(b'{"journal"'):
+                kind = Header if number == 1 else Opened
             try:
-                yield decode(line)
+                yield decode[kind](line), offset - len(line), len(line)
             except msgspec.MsgspecError as error:
                 if not line.endswith(b"\n"):
                     note(f"{path}: the last record was cut off while it was written; dropped")

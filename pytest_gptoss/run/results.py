@@ -86,7 +86,7 @@ def item_records(groups: Iterable[Group], journal: Journal) -> Iterator[ItemReco
                     queue_s=completion.queue_s,
                     ttft_s=completion.ttft_s,
                     latency_s=completion.latency_s,
-                    error=completion.error,
+                    error=result.error,
                     malformed=completion.malformed,
                     stratum=None if group.strata is None else group.strata[ticket.row],
                     cluster=None if group.clusters is None else group.clusters[ticket.row],
@@ -122,14 +122,17 @@ def summarise(group: Group, telemetry: Mapping[str, Any] | None = None) -> dict[
     graded = bool(getattr(group.benchmark.scorer, "graded", False))
     interval, method = _interval(group, graded=graded)
     correct = tally.outcomes[Outcome.CORRECT]
-    wall_s = tally.wall_s
-    metered = telemetry or {}
+    # What took part of the time in another session has no pace; what was measured in this one is
+    # not of the whole.
+    wall_s = None if tally.kept else tally.wall_s
+    metered = {} if tally.kept else telemetry or {}
     known = scored > 0 and tally.unknown_tokens < scored
     return {
         "model": model,
         "benchmark": benchmark,
         "n": tally.done,
         "selected": len(group.tickets) * group.repeats,
+        "cancelled": len(group.tickets) * group.repeats - tally.done,
         "items": len(group.tickets),
         "repeats": group.repeats,
         "correct": None if graded else correct,
@@ -150,6 +153,7 @@ def summarise(group: Group, telemetry: Mapping[str, Any] | None = None) -> dict[
         "wall_s": wall_s,
         "tokens_per_s": tally.completion_tokens / wall_s if known and wall_s else None,
         "latency_s": percentiles(tally),
+        "resumed": _resumed(group),
         "strata": _strata(group),
         "aggregates": {**pass_at_k(group), **_aggregates(group)} or None,
         "items_hash": _items_hash(group),
@@ -158,6 +162,20 @@ def summarise(group: Group, telemetry: Mapping[str, Any] | None = None) -> dict[
         "energy_per_response_j": metered.get("energy_per_response_j"),
         "telemetry": None if telemetry is None else dict(telemetry),
         "gate": None,
+    }
+
+
+def _resumed(group: Group) -> dict[str, Any] | None:
+    """How much of a group an earlier session generated, and the pace of what this one did."""
+    tally = group.tally
+    if not tally.kept:
+        return None
+    wall_s = tally.wall_s
+    return {
+        "kept": tally.kept,
+        "generated": tally.done - tally.kept,
+        "wall_s": wall_s,
+        "tokens_per_s": tally.generated_tokens / wall_s if wall_s else None,
     }
 
 

@@ -9,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_gptoss.engines.base import Request
-from pytest_gptoss.errors import GptossError, UsageError
+from pytest_gptoss.errors import EngineError, GptossError, UsageError
 from pytest_gptoss.records import Completion
 from pytest_gptoss.run.answering import Worker, failed, seeded, tasks
-from pytest_gptoss.run.grading import grade
-from pytest_gptoss.run.group import Group, Result, Ticket
+from pytest_gptoss.run.counting import Counter
 from pytest_gptoss.run.host import EngineHost
-from pytest_gptoss.run.journal import Journal, JournalRecord
+from pytest_gptoss.run.journal import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -29,8 +27,14 @@ if TYPE_CHECKING:
     from pytest_gptoss.engines.base import Engine
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.records import Effort, Message, Sampling
+    from pytest_gptoss.run.earlier import Recall
+    from pytest_gptoss.run.group import Group, Ticket
+    from pytest_gptoss.run.journal import Journal
+    from pytest_gptoss.run.metering import Metering
 
 __all__ = ["Batch", "Scheduler"]
+
+T = TypeVar("T")
 
 # How long the engine may take to give its memory back before the session ends without it.
 _CLOSE_SECONDS = 60.0
@@ -59,7 +63,11 @@ class Scheduler:
         journal: Where completions go before they are counted; ``None`` for a session that only
             talks to models and evaluates nothing.
         timeout_s: Wall-clock cap per item, in seconds.
+        session_timeout_s: Wall-clock cap of all that is asked together, in seconds.
         seed: Seed for sampling; ``None`` leaves drawing to the engine, which is faster.
+        recall: What an earlier session was answered, which is scored and not asked again.
+        opened: Is given the label and the facts of each engine that was opened, in the scheduler's
+            thread; a `GptossError` that it raises ends the work.
     """
 
     def __init__(
@@ -68,12 +76,19 @@ class Scheduler:
         journal: Journal | None,
         *,
         timeout_s: float | None = None,
+        session_timeout_s: float | None = None,
         seed: int | None = None,
+        recall: Recall | None = None,
+        opened: Callable[[str, dict[str, Any]], None] = lambda label, facts: None,
     ) -> None:
         self._make_engine = make_engine
         self._journal = journal
         self._timeout_s = timeout_s
+        self._session_timeout_s = session_timeout_s
         self._seed = seed
+        self._recall = recall
+        self._counter = None if journal is None else Counter(journal, recall, self._tell)
+        self._tell_opened = opened
         self._batches: Sequence[Batch] = ()
         self._news = threading.Condition()
         self._ready = threading.Event()
@@ -81,12 +96,15 @@ class Scheduler:
         self._stopped = False
         self._cancelled = False
         self._opened = False
+        self._ended = False
         self._main: asyncio.Task[None] | None = None
         self._host: EngineHost | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self.failure: BaseException | None = None
         """What ended the background thread before its work was done."""
+        self.over: str | None = None
+        """Why nothing more is asked, though not all was answered; `cancel` gives no reason."""
         if journal is not None:
             journal.on_group(self._tell)
 
@@ -116,38 +134,50 @@ class Scheduler:
             raise broken
 
     def wait(self, ticket: Ticket, timeout_s: float) -> bool:
-        """Wait until a ticket is done, or for so many seconds; tell whether it is done.
+        """Wait until a ticket is done, or for so many seconds; tell whether to wait no longer.
+
+        A ticket that is not done then never will be: `over` says why.
 
         Raises:
             GptossError: Nothing more will come: the engine cannot run here, or the disk is full.
         """
-        if ticket.done:
-            return True
-        with self._news:
-            self._news.wait_for(lambda: ticket.done or self._broken() is not None, timeout_s)
-        if ticket.done:
-            return True
+
+        def settled() -> bool:
+            return ticket.done or self._ended or self._broken() is not None
+
+        if not ticket.done:
+            with self._news:
+                self._news.wait_for(settled, timeout_s)
         broken = self._broken()
-        if broken is not None:
+        if broken is not None and not ticket.done:
             raise broken
-        return False
+        return settled()
 
     def ask(self, coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
-        """Run a coroutine on the scheduler's loop."""
+        """Run a coroutine on the scheduler's loop.
+
+        Raises:
+            EngineError: Nothing more is asked in this session.
+        """
         self.start()
+        if self._ended:
+            coroutine.close()
+            raise EngineError(f"nothing more is asked: {self.over or 'the session ends'}")
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def release(self, label: str) -> None:
         """Tell that no further test will talk to this model itself."""
         self._released.add(label)
-        if self._loop is not None and not self._loop.is_closed():
+        if self._loop is not None and not self._ended:
             self.ask(self._nudge())
 
     def cancel(self) -> None:
         """Submit nothing more and give up what is being generated; a signal handler may call it."""
         if not self._cancelled:
             self._cancelled = True
+            if self._counter is not None:
+                self._counter.closing = True
             if self._loop is not None:
                 with contextlib.suppress(RuntimeError):  # it is closed: nothing is left to cancel
                     self._loop.call_soon_threadsafe(self._cancel)
@@ -172,11 +202,21 @@ class Scheduler:
         return self._host.facts if self._host is not None else {}
 
     @property
+    def metering(self) -> Metering | None:
+        """What was measured while the engines worked; ``None`` where none was wanted."""
+        return self._host.metering if self._host is not None else None
+
+    @property
     def notes(self) -> list[str]:
         """What the reader of the results should know of the engines, a sentence each."""
         return self._host.notes if self._host is not None else []
 
     # --- called on the loop ----------------------------------------------------------------------
+
+    async def with_host(self, work: Callable[[EngineHost], Coroutine[Any, Any, T]]) -> T:
+        """Do something with what opens and closes the engines."""
+        assert self._host is not None
+        return await work(self._host)
 
     async def chat(
         self,
@@ -228,6 +268,9 @@ class Scheduler:
             self.failure = error
         finally:
             self._ready.set()
+            if self._journal is not None:
+                self._journal.close()  # so that what arrived is counted before the end is told
+            self._ended = True
             self._tell()
 
     async def _serve(self) -> None:
@@ -236,26 +279,48 @@ class Scheduler:
         self._host = EngineHost(self._make_engine)
         self._ready.set()
         try:
+            async with asyncio.timeout(self._session_timeout_s):
+                await self._work()
+        except TimeoutError:
+            self.over = f"the session's time of {self._session_timeout_s:g} s ran out"
+        finally:
+            self._opened = True
+            await self._host.close()
+            self._host.metering.stop()
+
+    async def _work(self) -> None:
+        """Have everything answered, from an earlier session's journal or by engines."""
+        recalling = None
+        if self._counter is not None:
+            groups = [group for batch in self._batches for group in batch.groups]
+            recalling = asyncio.create_task(self._counter.count_recalled(groups))
+        if self._recall is None or self._recall.generate:
             for batch in self._batches:
                 await self._run_batch(batch)
-            # Stay, for tests that talk to a model themselves, until the session stops us.
-            await asyncio.Event().wait()
-        finally:
-            await self._host.close()
+        if recalling is not None:
+            await recalling
+        if self._recall is not None and not self._recall.generate:
+            self.over = f"{self._recall.earlier.path} holds no completion of it"
+            return
+        # Stay, for tests that talk to a model themselves, until the session stops us.
+        await asyncio.Event().wait()
 
     async def _run_batch(self, batch: Batch) -> None:
         assert self._host is not None
-        work = tasks(batch.groups)
+        assert self._counter is not None
+        count, recalled = self._counter.count, self._counter.recalled
+        missing = [task for task in tasks(batch.groups) if recalled(*task) is None]
+        if not missing:
+            self._opened = True
+            self._tell()
+            return
+        work = iter(missing)
         try:
             async with self._host.using(batch.spec) as engine:
-                self._opened = True
-                self._tell()
-                count = sum(len(group.tickets) * group.repeats for group in batch.groups)
-                worker = Worker(
-                    engine, work, self._count, seed=self._seed, timeout_s=self._timeout_s
-                )
+                self._note_opened(batch.spec.label)
+                worker = Worker(engine, work, count, seed=self._seed, timeout_s=self._timeout_s)
                 async with asyncio.TaskGroup() as workers:
-                    for _ in range(min(engine.concurrency, count)):
+                    for _ in range(min(engine.concurrency, len(missing))):
                         workers.create_task(worker.run())
                 await self._hold(batch)
         except UsageError:
@@ -264,7 +329,16 @@ class Scheduler:
             # The engine never came up: everything that is left ends as an error, at once.
             self._opened = True
             for ticket, repeat in work:
-                await self._count(ticket, repeat, failed(str(error)))
+                await count(ticket, repeat, failed(str(error)))
+
+    def _note_opened(self, label: str) -> None:
+        assert self._host is not None
+        assert self._journal is not None
+        facts = self._host.facts[label]
+        self._tell_opened(label, facts)
+        self._journal.append(Opened(opened=label, facts=facts))
+        self._opened = True
+        self._tell()
 
     async def _hold(self, batch: Batch) -> None:
         """Keep the engine for the tests that talk to it, unless somebody waits for another."""
@@ -279,35 +353,6 @@ class Scheduler:
         assert self._host is not None
         async with self._host._changed:
             self._host._changed.notify_all()
-
-    async def _count(self, ticket: Ticket, repeat: int, completion: Completion) -> None:
-        """Score a completion, journal it, and count it once it is on disk."""
-        assert self._journal is not None
-        if self._cancelled and completion.error is not None:
-            return  # an engine that stops as it was told to has no answer, and that is no error
-        group = ticket.group
-        scorer = group.benchmark.scorer
-        if getattr(scorer, "blocking", False):
-            # Code that runs in a sandbox takes its time; others go on generating meanwhile.
-            score = await asyncio.to_thread(grade, ticket.item, completion, scorer)
-        else:
-            score = grade(ticket.item, completion, scorer)
-
-        def counted(offset: int, length: int) -> None:
-            group.tally.count(completion, score, time.perf_counter())
-            ticket.settle(repeat, Result(score, offset, length))
-
-        self._journal.append(
-            JournalRecord(
-                model=group.spec.label,
-                benchmark=group.benchmark.name,
-                item_id=ticket.item_id,
-                item_hash=ticket.item_hash,
-                repeat=repeat,
-                completion=completion,
-            ),
-            counted,
-        )
 
     def _tell(self) -> None:
         with self._news:
