@@ -42,10 +42,6 @@ class Spoilt(BaseException):
     """The program cannot pass any more; ``except Exception`` in a test does not hide that."""
 
 
-class OtherError(RuntimeError):
-    """The program raised what is no builtin exception, or one that would not stay one here."""
-
-
 class Program:
     """What the test takes for the function under test.
 
@@ -60,7 +56,9 @@ class Program:
         self.calls = 0
         # The first thing after which no test can pass: a status and why.
         self.spoilt: tuple[str, str] | None = None
+        # The last exception that it raised, and as what.
         self.raised: BaseException | None = None
+        self.said = ""
 
     def spoil(self, status: str, why: str) -> Spoilt:
         """Remember why it cannot pass."""
@@ -93,8 +91,8 @@ class Program:
 
     def reply(self) -> tuple[Any, dict[Any, Any]]:
         """Take one reply: the value and the arguments as they are now, or raise."""
-        kind, payload = read_frame(self._replies)
         try:
+            kind, payload = read_frame(self._replies)
             number, what, value, more = decode(payload)
             if kind != REPLY or type(number) is not int or number != self.calls:
                 raise ChannelError("out of step")
@@ -104,16 +102,21 @@ class Program:
                 raise self.spoil(what, value)
             if what != "raised" or type(value) is not list or type(more) is not str:
                 raise ChannelError("no reply")
+            if any(type(name) is not str for name in value):
+                raise ChannelError("no reply")
+        except EOFError:
+            raise self.spoil("refused", "its replies come to an end") from None
         except (ChannelError, ValueError, TypeError) as error:
             raise self.spoil("refused", f"its reply is none: {error}") from None
         self.raised = exception(value, more)
+        self.said = ": ".join(part for part in (*value[:1], more) if part)
         raise self.raised
 
 
-def exception(names: list[Any], message: str) -> Exception:
+def exception(names: list[str], message: str) -> Exception:
     """Make the nearest builtin exception to one that is told by the names of its classes."""
     for name in names:
-        kind = getattr(builtins, name, None) if type(name) is str else None
+        kind = getattr(builtins, name, None)
         if isinstance(kind, type) and issubclass(kind, Exception):
             if issubclass(kind, NEVER_RAISED):
                 break
@@ -122,8 +125,8 @@ def exception(names: list[Any], message: str) -> Exception:
             except TypeError:
                 # UnicodeDecodeError and its like want more than a message; their base does not.
                 continue
-    first = names[0] if names and type(names[0]) is str else "an exception"
-    return OtherError(f"{first}: {message}" if message else first)
+    # It left by way of what is no exception to catch, such as SystemExit.
+    return RuntimeError(message)
 
 
 def changes(old: Any, new: Any) -> bool:
@@ -151,15 +154,9 @@ def changes(old: Any, new: Any) -> bool:
 
 
 def judge(program: Program, prompt: str, test: str, entry_point: str) -> tuple[str, str]:
-    """Run the test; give the status and, unless it passed, why.
-
-    Raises:
-        EOFError: The program's replies have come to an end.
-    """
+    """Run the test; give the status and, unless it passed, why."""
     try:
         program.loaded()
-    except EOFError:
-        raise
     except (Exception, Spoilt) as error:
         return program.spoilt or blame(program, error, "")
     space: dict[str, Any] = {"__name__": "test", "__builtins__": builtins}
@@ -197,12 +194,9 @@ def helpers(prompt: str, space: dict[str, Any]) -> None:
 
 def blame(program: Program, error: BaseException, test: str) -> tuple[str, str]:
     """Tell whose fault an exception is, and say it in one line."""
-    words = str(error)
-    if not isinstance(error, OtherError):
-        words = f"{type(error).__name__}: {words}" if words else type(error).__name__
     if error is program.raised:
-        status = "memory" if isinstance(error, MemoryError) else "failed"
-        return status, f"it raised {words}"
+        return "memory" if isinstance(error, MemoryError) else "failed", f"it raised {program.said}"
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, MemoryError):
         return "memory", "its value is too large to be compared"
     line = where(error, test)
@@ -253,6 +247,6 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except EOFError:
+    except (EOFError, OSError):
         # Nobody wants the verdict any more.
         os._exit(1)

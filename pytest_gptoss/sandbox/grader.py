@@ -36,15 +36,15 @@ from pytest_gptoss.sandbox.pool import Pool, source_of
 if TYPE_CHECKING:
     from pytest_gptoss.sandbox.base import Confined, Rung
 
-__all__ = ["Grader", "Program", "Status", "Verdict"]
+__all__ = ["JUDGE", "Grader", "Program", "Status", "Verdict"]
 
 Status = Literal["passed", "failed", "timeout", "memory", "output", "refused"]
 """What a verdict says: it passed; an assertion failed, it raised, could not be loaded or ended
 itself; it took too long, too much memory, or printed or gave too much; it gave what is no plain
 value, or no reply at all."""
 
-# What the test itself may take, beyond the program: seconds that no sound test comes near.
-_JUDGE = Limits(timeout_s=5.0, memory_mb=1024, processes=1)
+JUDGE = Limits(timeout_s=5.0, memory_mb=1024, processes=1)
+"""What the test itself may take, beyond the program: time that no sound test comes near."""
 # A start takes some 20 ms. On a machine that is far too busy it takes seconds, which is no verdict.
 _READY_S = 60.0
 _SHOWN = 300
@@ -112,6 +112,7 @@ class Grader:
     Args:
         rung: How programs and tests are confined.
         limits: The bounds on one program where the caller names none.
+        judge: The bounds on its test.
         workers: How many programs run at once; the number of CPUs where it is None. More would
             only make them wait for each other.
         idle: How many sandboxes wait for each side, started ahead; as many as workers where it is
@@ -123,15 +124,17 @@ class Grader:
         rung: Rung,
         *,
         limits: Limits | None = None,
+        judge: Limits = JUDGE,
         workers: int | None = None,
         idle: int | None = None,
     ) -> None:
         self.rung = rung
         self.limits = limits or Limits()
+        self._judge = judge
         self.workers = workers or _cpus()
         idle = self.workers if idle is None else idle
         self._runners = Pool(rung, source_of("runner"), self.limits, idle=idle)
-        self._judges = Pool(rung, source_of("judge"), _JUDGE, idle=idle)
+        self._judges = Pool(rung, source_of("judge"), judge, idle=idle)
         self._turn = threading.BoundedSemaphore(self.workers)
         # Its writing end is closed to break off what is running.
         self._stop, self._go_on = os.pipe()
@@ -196,7 +199,7 @@ class Grader:
             try:
                 runner = self._runners.take(limits)
                 ending.callback(runner.kill)
-                judge = self._judges.take(_JUDGE)
+                judge = self._judges.take(self._judge)
                 ending.callback(judge.kill)
             except OSError as error:
                 raise _NoVerdictError(str(error)) from None
@@ -223,7 +226,7 @@ class Grader:
         self, name: str, job: bytes, test: bytes, limits: Limits, runner: Peer, judge: Peer
     ) -> Verdict:
         runner.allow(limits.timeout_s)
-        judge.allow(_JUDGE.timeout_s)
+        judge.allow(self._judge.timeout_s)
         asked, payload = JOB, job
         try:
             judge.send(JOB, test)
