@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 # From linux/prctl.h, sched.h, mount.h, capability.h, landlock.h and the table of calls.
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS = 1, 4, 8
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS = 1, 8
 PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 22, 2
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC = 0x20000, 0x2000000, 0x4000000, 0x8000000
@@ -127,7 +127,6 @@ def _become(config: dict[str, Any]) -> None:
     if config.get("supervised"):
         _keep_capabilities(kept)
         _prctl("PR_SET_NO_NEW_PRIVS", 1)
-        _prctl("PR_SET_DUMPABLE", 0)
         # Last: a change of user takes it back.
         _prctl("PR_SET_PDEATHSIG", signal.SIGKILL)
 

@@ -38,6 +38,7 @@ __all__ = [
     "Confined",
     "Rung",
     "kill_group",
+    "nameless_file",
     "start",
     "tell",
 ]
@@ -199,7 +200,7 @@ def start(
             "limits": _rlimits(limits, identity.tasks),
             "user": identity.last,
         }
-        job = theirs.enter_context(_nameless_file())
+        job = theirs.enter_context(nameless_file())
         job.write(marshal.dumps((_border(), told, _compiled(source))))
         job.seek(0)
         command = [*before(passed[2]), str(interpreter()[0]), "-I", "-S", "-c", _BOOT]
@@ -238,20 +239,22 @@ def _first_to_go(pid: int) -> None:
 
 def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
     # Popen.wait with a timeout looks again and again, at growing intervals: 8 ms for each program.
-    if process.poll() is None and hasattr(os, "pidfd_open"):
-        descriptor = os.pidfd_open(process.pid)
-        try:
-            poll = select.poll()
-            poll.register(descriptor, select.POLLIN)
-            return bool(poll.poll(seconds * 1000))
-        finally:
-            os.close(descriptor)
+    with contextlib.suppress(AttributeError, OSError):  # Not on macOS, nor before Linux 5.3.
+        if process.poll() is None:
+            ends = os.pidfd_open(process.pid)
+            try:
+                poll = select.poll()
+                poll.register(ends, select.POLLIN)
+                return bool(poll.poll(seconds * 1000))
+            finally:
+                os.close(ends)
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     return process.returncode is not None
 
 
-def _nameless_file() -> BinaryIO:
+def nameless_file() -> BinaryIO:
+    """Return a new file that only its descriptor leads to."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("job"), "w+b")
     return tempfile.TemporaryFile()

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 from typing import TYPE_CHECKING
 
 from pytest_gptoss.sandbox import base, privileges, seccomp
@@ -53,7 +52,7 @@ class Bwrap:
 
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` in namespaces of its own."""
-        with tempfile.TemporaryFile() as program:
+        with base.nameless_file() as program:
             program.write(self._filter)
             program.flush()
             program.seek(0)

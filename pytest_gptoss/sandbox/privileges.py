@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,7 +57,7 @@ def identity(*, namespaces: bool) -> Identity:
     if not is_root():
         # Since Linux 5.14 the limit on processes counts within a user namespace.
         apart = namespaces and _kernel() >= (5, 14)
-        return Identity(None, None, 0 if apart else _tasks_of_user())
+        return Identity(None, None, 0 if apart else _tasks_of_user(int(time.monotonic())))
     if namespaces and not may_mount():
         # In a user namespace root would stay root on the machine.
         return Identity(_stranger(), None, 0)
@@ -82,7 +84,8 @@ def only_root_reads() -> bool:
     )
 
 
-def _tasks_of_user() -> int:
+@functools.lru_cache(maxsize=1)
+def _tasks_of_user(_second: int) -> int:
     user, tasks = os.getuid(), 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
