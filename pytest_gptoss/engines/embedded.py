@@ -145,6 +145,10 @@ class EmbeddedEngine:
         if worker is not None:
             await asyncio.to_thread(worker.close)
             gc.collect()
+            if self.placement.gpus:
+                import torch
+
+                torch.cuda.empty_cache()  # else torch keeps it for itself
 
     async def generate(self, request: Request) -> Completion:
         """Answer one request.
