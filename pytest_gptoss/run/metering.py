@@ -151,8 +151,14 @@ class Metering:
 
 
 def _correct(groups: Sequence[Group]) -> int | None:
-    """Number of right answers; ``None`` where any of them are not right or wrong but graded."""
-    if any(getattr(group.benchmark.scorer, "graded", False) for group in groups):
+    """Number of right answers.
+
+    ``None`` where they are not right or wrong but graded, and where an earlier session gave some of
+    them: its energy was not measured in this one.
+    """
+    if any(
+        getattr(group.benchmark.scorer, "graded", False) or group.tally.kept for group in groups
+    ):
         return None
     return sum(group.tally.outcomes[Outcome.CORRECT] for group in groups)
 

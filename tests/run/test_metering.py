@@ -235,7 +235,7 @@ def test_a_group_that_nothing_was_asked_for_has_every_figure_unknown() -> None:
     assert nothing["unknown"]["energy_j"] == "nothing was asked in this session"
 
 
-def test_graded_answers_are_not_right_or_wrong() -> None:
+def test_answers_that_are_graded_or_of_an_earlier_session_are_no_right_ones_of_this() -> None:
     session = Session().run(one_after_the_other)
     graded = group("sums")
     graded.benchmark = Benchmark(
@@ -244,6 +244,9 @@ def test_graded_answers_are_not_right_or_wrong() -> None:
         item=lambda row: Item(prompt="1 + 1", target="2"),
         scorer=scorers.rouge(),
     )
-    figures = session.metering.figures_of(graded)
-    assert figures["energy_per_response_j"] == pytest.approx(100.0)
-    assert figures["energy_per_correct_j"] is None
+    continued = group("sums", correct=5)
+    continued.tally.kept = 4
+    for unclear in (graded, continued):
+        figures = session.metering.figures_of(unclear)
+        assert figures["energy_per_response_j"] == pytest.approx(100.0)
+        assert figures["energy_per_correct_j"] is None
