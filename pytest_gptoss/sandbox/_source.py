@@ -35,7 +35,8 @@ _SPACE = re.compile(r"[ \t\f]*")
 _FRESH = re.compile(r"(?:(?:async +)?def|class|import|from) +\w|@\w")
 # A line that ends so was cut off.
 _GOES_ON = re.compile(
-    r"(?:[-+*/%&|^=<>,.@~\\]|\b(?:and|or|not|in|is|if|else|for|lambda|import|from|def|class|as))\Z"
+    r"(?:[-+/%&|^=<>@~\\]|(?<!import )\*|[A-Za-z_\])]\."
+    r"|\b(?:and|or|not|in|is|if|else|for|lambda|import|from|def|class|as))\Z"
 )
 
 _DEFINITION = re.compile(r"(?:async +)?def +(\w+) *[\[(]|class +(\w+) *[:\[(]")

@@ -28,9 +28,11 @@ _END_OF_TEXT = re.compile(
     r"</s>|<\|(?:endoftext|end_of_text|im_end|eot_id|eot|end|return|EOT)\|>|<(?:eod|eos|end_of_turn)>"
 )
 _RETURNS = re.compile(r"(?:return|yield|raise)\b")
+_SCOPE = re.compile(r"(?:async +)?def\b|class\b")
 _USAGE = re.compile(r"(?:print|input|exit|quit|assert)\b|if +\(?__name__")
 _TALKS = frozenset({"print", "input", "exit", "quit", "assert", "__name__"})
-_RECURSION = re.compile(r"sys\.setrecursionlimit *\(")
+# What a function may need without naming it.
+_UNNAMED = re.compile(r"sys\.setrecursionlimit *\(|from +\w[\w.]* +import +\*")
 
 
 @dataclass(slots=True)
@@ -247,7 +249,7 @@ def _body(source: Source, first: int, space: str, *, fenced: bool, leads: bool) 
         stop = margin
     elif head.space:
         stop = margin
-    elif any(not x.space and _RETURNS.match(x.text) for x in lines):
+    elif _returns(lines):
         ends = (
             i
             for i, x in enumerate(lines)
@@ -270,6 +272,17 @@ def _body(source: Source, first: int, space: str, *, fenced: bool, leads: bool) 
         whole=suite[-1].whole and not suite[-1].opens,
         leads=leads and bool(head.space),
     )
+
+
+def _returns(lines: Sequence[Line]) -> bool:
+    """Whether there is a ``return`` outside of any function, so that one is missing around it."""
+    inside = False
+    for line in lines:
+        if not line.space:
+            inside = bool(_SCOPE.match(line.text))
+        if not inside and _RETURNS.match(line.text):
+            return True
+    return False
 
 
 def _is_stripped(lines: Sequence[Line], column: int, *, alone: bool) -> bool:
@@ -325,7 +338,7 @@ def _needed(
             continue
         if not statement.defines and words & {entry_point, *_TALKS}:
             continue
-        if _RECURSION.match(statement.head):
+        if _UNNAMED.match(statement.head):
             kept.add(place)
             continue
         for name in statement.names - known:

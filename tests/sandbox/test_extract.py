@@ -105,6 +105,11 @@ ANSWERS = {
         "        numbers = [n for n in numbers if n != number]\n"
         "return sum(map(doubled, numbers))\n"
     ),
+    "the rest, dedented, no return at the margin": (
+        "if not numbers:\n    return 0\nelse:\n"
+        "    return sum(doubled(n) for n in numbers if n > least)\n"
+    ),
+    "the rest, ended by a point": "    return sum(2 * n for n in numbers if n > least) * 1.",
     "the rest with a leading space": " " + BODY.strip(),
     "one line": "    return sum(2 * n for n in numbers if n > least)",
     "one line without indentation": "return sum(2 * n for n in numbers if n > least)",
@@ -146,6 +151,12 @@ ANSWERS = {
     "fences, its name used again": fenced(FUNCTION) + fenced("tally = tally([1])\nprint(tally)\n"),
     "an import from the future": "from __future__ import annotations\n\n" + FUNCTION,
     "a definition that depends": f"if True:\n{indented(FUNCTION, '    ')}",
+    "a star of names": "from math import *\n\n" + FLOORED.replace("math.", ""),
+    "a star of names behind": FLOORED.replace("math.", "") + "\nfrom math import *\n",
+    "a table filled before": (
+        "TABLE = {}\nfor i in range(100):\n    TABLE[i] = 2 * i\n\n"
+        "def tally(numbers, least=0):\n    return sum(TABLE[n] for n in numbers if n > least)\n"
+    ),
     "a recursion limit": "import sys\n\n" + FUNCTION + "\nsys.setrecursionlimit(5000)\n",
     # In fences.
     "a fence": fenced(FUNCTION),
