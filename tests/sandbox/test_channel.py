@@ -12,7 +12,7 @@ import os
 import struct
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_gptoss.sandbox import channel
@@ -83,6 +83,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(values)
 @example("\ud83d\ude00 are two surrogates")
 @example([1, True, 1.0, -0.0, math.nan, -math.inf, 1 << 63, -(1 << 63), (), [], {}, set()])
@@ -241,6 +242,7 @@ trees = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.binary() | trees.map(lambda tree: json.dumps(tree).encode()))
 @example(b'{"d":[[[],1]]}')
 @example(b'{"s":[{"d":[]}]}')
@@ -261,6 +263,7 @@ def test_any_bytes_are_a_plain_value_or_a_channel_error(data: bytes) -> None:
     assert is_plain(value)
 
 
+@settings(deadline=None)
 @given(values, st.data())
 def test_a_damaged_value_is_another_or_none(value: object, data: st.DataObject) -> None:
     whole = encode(value)
@@ -280,6 +283,7 @@ def pipe():
     os.close(writing)
 
 
+@settings(deadline=None)
 @given(frames=st.lists(st.tuples(st.sampled_from(b"RJCAV"), st.binary(max_size=200)), max_size=5))
 def test_frames_come_one_by_one(frames: list[tuple[int, bytes]]) -> None:
     reading, writing = os.pipe()
@@ -311,6 +315,7 @@ def frames_in(stream: bytes) -> int:
 a_frame = st.builds(channel.frame, st.integers(0, 255), st.binary(max_size=20))
 
 
+@settings(deadline=None)
 @given(st.lists(a_frame, max_size=4), st.binary(max_size=20))
 def test_a_stream_is_whole_frames_and_then_its_end(frames: list[bytes], rest: bytes) -> None:
     assert frames_in(b"".join(frames)) == len(frames)

@@ -6,7 +6,7 @@ import ast
 import json
 import tempfile
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pytest_gptoss.sandbox import _judge, channel
@@ -79,6 +79,7 @@ replies = (
 )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3), st.lists(replies, max_size=6))
 @example(1, [reply(1, "raised", ["StopIteration"], "")])
 @example(1, [reply(1, "value", EXPECTED, {0: ASKED})])
@@ -96,6 +97,7 @@ def test_nothing_else_passes(right: int, others: list[bytes]) -> None:
     assert why
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_damaged_reply_passes(data: st.DataObject) -> None:
     at = data.draw(st.integers(1, 3))
@@ -113,6 +115,7 @@ def test_a_stream_that_is_cut_does_not_pass() -> None:
         assert judged(whole[:length])[0] == "refused"
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=60)
     | st.tuples(st.sampled_from(STATUSES), st.text()).map(encode)
