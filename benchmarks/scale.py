@@ -192,7 +192,8 @@ def show(source: str, series: Sequence[Taken]) -> float:
     print(f"{source}: each further item")
     print(f"{'from':>9} {'to':>9} {'CPU ms':>8} {'ratio':>6} {'wall ms':>8} {'ratio':>6}", end="")
     print(f" {'KB':>8} {'ratio':>6}")
-    largest, before = 0.0, None
+    largest = 0.0
+    before: tuple[float, ...] | None = None
     for low, high in pairwise(taken.cost for taken in series):
         slopes = further_item(low, high)
         ratios = None if before is None else [s / b for s, b in zip(slopes, before, strict=True)]
