@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pytest_gptoss.benchmark import Benchmark, Item
     from pytest_gptoss.data import hub, release
     from pytest_gptoss.errors import DataError, EngineError, GptossError, UsageError
+    from pytest_gptoss.load import Load
     from pytest_gptoss.plugin.answered import Response
+    from pytest_gptoss.plugin.speed import Speedometer
     from pytest_gptoss.prompts.shots import Shots
     from pytest_gptoss.records import Completion, Message, Outcome, Sampling, Score
     from pytest_gptoss.run.handle import Model
@@ -25,6 +27,7 @@ __all__ = [
     "EngineError",
     "GptossError",
     "Item",
+    "Load",
     "Message",
     "Model",
     "Outcome",
@@ -32,6 +35,7 @@ __all__ = [
     "Sampling",
     "Score",
     "Shots",
+    "Speedometer",
     "UsageError",
     "__version__",
     "hub",
@@ -45,6 +49,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Benchmark": "benchmark",
     "Item": "benchmark",
+    "Load": "load",
     "hub": "data",
     "release": "data",
     "DataError": "errors",
@@ -58,6 +63,7 @@ _HOMES = {
     "Score": "records",
     "Model": "run.handle",
     "Response": "plugin.answered",
+    "Speedometer": "plugin.speed",
     "Shots": "prompts.shots",
     "scorers": "",
     "stats": "",

@@ -79,15 +79,11 @@ class Load:
         described.pop("scale", None)
         return described
 
-    def arrivals(self, number: int) -> list[float]:
-        """When each request of a round arrives, in seconds from its start.
-
-        Args:
-            number: The round's; each has its own arrivals.
-        """
+    def arrivals(self) -> list[float]:
+        """When each request of a round arrives, in seconds from its start: alike in every round."""
         if self.rate is None:
             return [0.0] * self.requests
-        rng = random.Random(f"{self.seed}/{number}/arrivals")
+        rng = random.Random(f"{self.seed}/arrivals")
         moments, now = [], 0.0
         for _ in range(self.requests):
             moments.append(now)  # the first at once: waiting for it would only be waiting

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pytest_gptoss.gates.measured import Measured
+    from pytest_gptoss.gates.speed import Speed
 
-__all__ = ["FOLDER", "Finder", "newest_run", "packaged", "slug_of"]
+__all__ = ["FOLDER", "SPEED_FILE", "Finder", "newest_run", "packaged", "slug_of"]
 
 FOLDER = "baselines"
+
+SPEED_FILE = "throughput.json"
+"""What a model's baseline of speed is called; no benchmark is called so."""
 
 _PACKAGE = Path(__file__).parents[1]
 
@@ -74,8 +78,8 @@ class Finder:
 
     @property
     def named(self) -> bool:
-        """Whether a baseline was named, rather than looked for."""
-        return self._path is not None or self.published is not None
+        """Whether a baseline of scores was named, rather than looked for."""
+        return (self._path is not None and not self._is_speed) or self.published is not None
 
     @property
     def run(self) -> Path | None:
@@ -84,8 +88,12 @@ class Finder:
 
     @property
     def is_file(self) -> bool:
-        """Whether one baseline file was named."""
-        return self._path is not None and self._path.is_file()
+        """Whether one baseline file of scores was named."""
+        return self._path is not None and not self._is_speed and self._path.is_file()
+
+    @property
+    def _is_speed(self) -> bool:
+        return self._path is not None and self._path.name == SPEED_FILE
 
     def read_named(self) -> Measured:
         """The one file that was named.
@@ -114,7 +122,7 @@ class Finder:
             return None
         if self._run is not None:
             return self._in_run(model, benchmark)
-        if self._path is None:
+        if self._path is None or self._is_speed:
             return self._first(
                 folder / slug / f"{benchmark}.json" for folder in (self.own, *_PACKAGED)
             )
@@ -124,6 +132,34 @@ class Finder:
             )
         held = self.read(self._path)
         return held if held.benchmark == benchmark else None
+
+    def find_speed(self, model: str, slug: str) -> Speed | None:
+        """The baseline of a model's speed, or ``None``.
+
+        A file called ``throughput.json`` is the baseline of every model; a folder holds
+        ``<model>/throughput.json`` or ``throughput.json``; of a run the loads of the same model are
+        taken, or those of the only one.
+
+        Raises:
+            UsageError: The file cannot be read.
+        """
+        from pytest_gptoss.gates.speed_file import read
+        from pytest_gptoss.gates.speed_run import read_run_speed
+
+        if self._run is not None and self._path is not None:
+            found = read_run_speed(self._path, self.short(self._path))
+            others = list(found.values())
+            return found.get(model) or (others[0] if len(others) == 1 else None)
+        if self._path is None or self.published is not None:
+            paths = [folder / slug / SPEED_FILE for folder in (self.own, *_PACKAGED)]
+        elif self._path.is_dir():
+            paths = [self._path / slug / SPEED_FILE, self._path / SPEED_FILE]
+        else:
+            paths = [self._path] if self._is_speed else []
+        for path in paths:
+            if path.is_file():
+                return read(path, self.short(path))
+        return None
 
     def read(self, path: Path) -> Measured:
         """Read a baseline file, once.

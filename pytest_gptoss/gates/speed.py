@@ -34,6 +34,9 @@ __all__ = [
 
 LEAST_ROUNDS = 5
 
+# The share of the CPUs that others may take before times are no longer the model's own.
+_DISTURBING = 0.1
+
 _DIGITS = 6
 
 # Of what an engine says of itself, what may change between two runs that are compared.
@@ -85,6 +88,8 @@ class LoadSpeed:
         unknown: Why a figure has none, by figure.
         lengths: Mean length of the answers of each round, in tokens.
         noise: By how much two sessions under the same settings differed, as a share, by figure.
+        after: The loads that were asked before it in its session, whose memory is in its own.
+        disturbed: What else kept the machine busy meanwhile, in words.
     """
 
     load: Mapping[str, Any]
@@ -92,6 +97,8 @@ class LoadSpeed:
     unknown: Mapping[str, str] = field(default_factory=dict)
     lengths: Sequence[float] = ()
     noise: Mapping[str, float] = field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    disturbed: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,12 +131,16 @@ def split_facts(facts: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any
     return {key: value for key, value in kept.items() if value is not None}, software
 
 
-def load_speed(load: Load, rounds: Sequence[Round]) -> LoadSpeed:
+def load_speed(
+    load: Load, rounds: Sequence[Round], *, cpus: int | None = None, after: Sequence[str] = ()
+) -> LoadSpeed:
     """What the rounds of a load measured.
 
     Args:
         load: The load.
         rounds: Its rounds, the warm-up not among them.
+        cpus: How many CPUs the model had, where it ran on this machine's CPUs.
+        after: The loads that were asked before it.
     """
     found: dict[str, list[float]] = {}
     unknown: dict[str, str] = {}
@@ -141,7 +152,27 @@ def load_speed(load: Load, rounds: Sequence[Round]) -> LoadSpeed:
         else:
             found[name] = [value for value in values if value is not None]
     lengths = [length for each in rounds if (length := _LENGTH.of(each.figures)) is not None]
-    return LoadSpeed(load.describe(), found, unknown, lengths)
+    return LoadSpeed(
+        load.describe(),
+        found,
+        unknown,
+        lengths,
+        after=tuple(after),
+        disturbed=_disturbed(rounds, cpus),
+    )
+
+
+def _disturbed(rounds: Sequence[Round], cpus: int | None) -> str | None:
+    """What else kept the devices of a model busy, so that its times are not its own."""
+    taken = statistics.fmean(each.others_cpus for each in rounds)
+    if cpus is not None and taken > _DISTURBING * cpus:
+        return f"other processes kept {taken:.1f} of {cpus} CPUs busy"
+    others = {
+        f"{other['name'] or 'a process'} ({other['pid']}) on {other['device']}"
+        for each in rounds
+        for other in each.figures["other_processes"] or ()
+    }
+    return f"other processes were there: {', '.join(sorted(others))}" if others else None
 
 
 def differences(baseline: Speed, candidate: Speed) -> tuple[list[str], list[dict[str, Any]]]:
@@ -200,6 +231,7 @@ def judge_load(
         "method": "ratio of means over rounds, expanded percentile bootstrap",
         "completion_tokens": [_mean(side.lengths) if side else None for side in sides],
         "cause": None,
+        "disturbed": None,
         "changed": about,
     }
     why = _not_comparable(before, after, figure, forbidding)
@@ -209,6 +241,7 @@ def judge_load(
         assert before is not None
         fields["cause"] = cause(*fields["completion_tokens"])
         _decide(fields, before.rounds[figure], after.rounds[figure])
+        _doubt(fields, before, after)
     fields["sentence"] = sentence(fields)
     return fields
 
@@ -229,7 +262,16 @@ def _not_comparable(
             return f"{name} has no such figure: {side.unknown.get(figure, 'it was not measured')}"
         if min(side.rounds[figure]) <= 0:
             return f"{name} has rounds in which it is 0, so that there is no ratio"
+    if figure == "memory" and before.after != after.after:
+        return (
+            "what a process has allocated depends on the loads before, which were "
+            f"{_listed(before.after)} in the baseline and are {_listed(after.after)} now"
+        )
     return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _decide(fields: dict[str, Any], before: Sequence[float], after: Sequence[float]) -> None:
@@ -254,6 +296,19 @@ def _decide(fields: dict[str, Any], before: Sequence[float], after: Sequence[flo
         "noise": list(gate.estimate.noise),
         "rounds_needed": gate.rounds_needed,
     }
+
+
+def _doubt(fields: dict[str, Any], before: LoadSpeed, after: LoadSpeed) -> None:
+    """Take back a statement about times that others at work may have made."""
+    disturbed = [
+        f"{side.disturbed} {when}"
+        for side, when in ((before, "during the baseline"), (after, "during this run"))
+        if side.disturbed is not None
+    ]
+    if disturbed and fields["figure"] != "memory":
+        fields["disturbed"] = "; ".join(disturbed)
+        if fields["verdict"] in ("regressed", "improved"):
+            fields |= {"verdict": "inconclusive", "rounds_needed": None}
 
 
 def with_noise(measured: Speed, held: Speed | None) -> Speed:

@@ -46,6 +46,8 @@ class _Load(msgspec.Struct, omit_defaults=True):
     memory: _Figure | None = None
     energy: _Figure | None = None
     unknown: dict[str, str] = {}
+    after: list[str] = []
+    disturbed: str | None = None
 
 
 class _File(msgspec.Struct):
@@ -191,7 +193,14 @@ def _packed(found: LoadSpeed) -> _Load:
         )
         for name, rounds in found.rounds.items()
     }
-    return _Load(dict(found.load), list(found.lengths), unknown=dict(found.unknown), **figures)
+    return _Load(
+        dict(found.load),
+        list(found.lengths),
+        unknown=dict(found.unknown),
+        after=list(found.after),
+        disturbed=found.disturbed,
+        **figures,
+    )
 
 
 def _unpacked(held: _Load) -> LoadSpeed:
@@ -205,6 +214,8 @@ def _unpacked(held: _Load) -> LoadSpeed:
         held.unknown,
         held.completion_tokens,
         {name: share for name, share in apart.items() if share is not None},
+        tuple(held.after),
+        held.disturbed,
     )
 
 

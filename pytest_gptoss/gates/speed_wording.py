@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_gptoss.stats.wording import rate
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -62,19 +60,19 @@ def sentence(gate: Mapping[str, Any]) -> str:
             f"{_HEADS[verdict]}: {seen}; {rounds}): at least {needed} on each side are needed for "
             "a statement."
         )
-    low, high = (100 * bound for bound in gate["interval"])
+    worse = -1 if gate["figure"] == "throughput" else 1
+    low, high = sorted(100 * worse * bound for bound in gate["interval"])
     level = 100 * gate["confidence"]
-    seen += f"; {level:.3g} % interval of the loss {low:+.1f} to {high:+.1f} %, {rounds})"
+    seen += f"; {level:.3g} % interval {low:+.1f} to {high:+.1f} %, {rounds})"
     margin = f"{100 * gate['margin']:.3g} %"
     if verdict == "regressed":
-        shown = (
-            f"A loss of more than {margin} is shown; where there is none that large, this is said "
-            f"in about {rate(gate['alpha'])} sessions at most."
-        )
+        shown = f"A loss of more than {margin} is shown."
     elif verdict == "improved":
         shown = f"A gain of more than {margin} is shown."
     elif verdict == "within-margin":
         shown = f"A loss of {margin} or more is ruled out."
+    elif gate["disturbed"] is not None:
+        shown = f"It cannot be told what it is due to: {gate['disturbed']}."
     else:
         shown = f"A loss of {margin} is neither shown nor ruled out{_settled_by(gate)}."
     return f"{_HEADS[verdict]}: {seen}. {shown}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gptoss.errors import GptossError
 from pytest_gptoss.gates import baseline
-from pytest_gptoss.gates.locate import FOLDER
+from pytest_gptoss.gates.locate import FOLDER, SPEED_FILE
 from pytest_gptoss.gates.measured import is_run, read_run, read_summary
 
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ class Stored:
     def _all(self) -> list[Measured]:
         if self._known is None:
             files = sorted((self._root / FOLDER).glob("*/*.json"))
-            self._known = [baseline.read(file) for file in files if file.parent.name != "published"]
+            self._known = [
+                baseline.read(file)
+                for file in files
+                if file.parent.name != "published" and file.name != SPEED_FILE
+            ]
             runs = self._root / "runs"
             for run in sorted(runs.iterdir(), reverse=True) if runs.is_dir() else ():
                 if is_run(run) and read_summary(run).get("complete"):

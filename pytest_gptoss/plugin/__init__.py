@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_gptoss.plugin.answered import Response
     from pytest_gptoss.plugin.evaluation import Evaluation
+    from pytest_gptoss.plugin.speed import Speedometer
     from pytest_gptoss.plugin.terminal import Display
     from pytest_gptoss.run.handle import Model
 
@@ -130,6 +131,7 @@ _LETTERS = {
     "refused": "r",
     "timeout": "T",
     "inconclusive": "?",
+    "not comparable": "~",
 }
 
 
@@ -155,6 +157,17 @@ def response(request: pytest.FixtureRequest) -> Response:
     from pytest_gptoss.plugin.session import response_of
 
     return response_of(request)
+
+
+@pytest.fixture
+def speed(request: pytest.FixtureRequest) -> Speedometer:
+    """Asks loads of a model within pytest-benchmark's rounds: throughput, latency, memory, energy.
+
+    ``speed.measure(benchmark, model, load)``; see docs/throughput.md.
+    """
+    from pytest_gptoss.plugin.session import speedometer
+
+    return speedometer(request)
 
 
 @pytest.fixture(scope="session")

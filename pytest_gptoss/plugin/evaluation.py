@@ -20,6 +20,7 @@ from pytest_gptoss.plugin.gate_settings import read_gate_settings
 from pytest_gptoss.plugin.gates import Gates
 from pytest_gptoss.plugin.interrupts import Interrupts
 from pytest_gptoss.plugin.items import BenchmarkItem
+from pytest_gptoss.plugin.speed_gates import SpeedGates
 from pytest_gptoss.records import Outcome
 from pytest_gptoss.run.directory import RunDirectory
 from pytest_gptoss.run.earlier import Earlier, Recall
@@ -88,6 +89,7 @@ class Evaluation:
         )
         use_sandbox(self.sandbox)
         self.gates = Gates(self, read_gate_settings(config))
+        self.speed = SpeedGates(self)
         self.collection = Collection(self)
         self.interrupts = Interrupts(config, self._cancel, self._farewell)
 
@@ -303,6 +305,8 @@ class Evaluation:
             if self._recall is not None:
                 self._recall.earlier.close()
         self.notes, self.problems = self.gates.save(self.summary, self.stopped)
+        notes, problems = self.speed.save(self.stopped)
+        self.notes, self.problems = self.notes + notes, self.problems + problems
 
     def _cancel(self) -> None:
         if self._scheduler is not None:

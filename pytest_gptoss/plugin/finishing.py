@@ -49,12 +49,14 @@ def write_run(
             "schema": 1,
             "complete": all(group["n"] == group["selected"] for group in figures),
             "interrupted": evaluation.interrupted,
+            "stopped": evaluation.stopped,
             "notes": [*evaluation.remarks, *sandbox_remarks(evaluation.groups)],
             "settings": evaluation.record(evaluation.groups),
             "groups": figures,
             "telemetry": metering.figures(evaluation.groups) if metering else None,
         }
         evaluation.gates.complete(summary)
+        evaluation.speed.complete(summary)
         models = summary["settings"]["models"]
         for group in figures:
             group["warnings"] = warnings_of(group, models[group["model"]])

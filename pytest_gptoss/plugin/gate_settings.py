@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 
     import pytest
 
-__all__ = ["GateSettings", "Mode", "read_gate_settings"]
+__all__ = ["GateSettings", "Mode", "Scale", "read_gate_settings"]
 
 Mode = Literal["regressed", "strict", "off"]
 
+Scale = Literal["auto", "small", "standard", "all"]
+
 MARGIN = 0.02
 ALPHA = 0.05
+SPEED_MARGIN = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,8 @@ class GateSettings:
         alpha: The error rate.
         margins: The tolerated drop by benchmark.
         alphas: The error rate by benchmark.
+        speed_margin: The loss of speed, memory or energy that is tolerated, as a share.
+        loads: Which loads are asked; ``None`` where nothing was said.
     """
 
     root: Path
@@ -51,6 +56,8 @@ class GateSettings:
     alpha: float = ALPHA
     margins: Mapping[str, float] = field(default_factory=dict)
     alphas: Mapping[str, float] = field(default_factory=dict)
+    speed_margin: float = SPEED_MARGIN
+    loads: Scale | None = None
 
     def margin_of(self, benchmark: str) -> float:
         """The drop that is tolerated on a benchmark."""
@@ -80,6 +87,9 @@ def read_gate_settings(config: pytest.Config) -> GateSettings:
     mode = text("gptoss_gate")[0] or "regressed"
     if mode not in get_args(Mode):
         raise UsageError(f"--gptoss-gate is one of regressed, strict and off, not {mode!r}")
+    loads = text("gptoss_loads")[0]
+    if loads is not None and loads not in get_args(Scale):
+        raise UsageError(f"--gptoss-loads is one of auto, small, standard and all, not {loads!r}")
     # On the command line one number is meant for every benchmark, whatever the ini file says.
     by_benchmark = {
         key: {}
@@ -107,6 +117,10 @@ def read_gate_settings(config: pytest.Config) -> GateSettings:
         alpha=_number(text("gptoss_alpha")[0], "--gptoss-alpha", "alpha", ALPHA),
         margins=by_benchmark["margin"],
         alphas=by_benchmark["alpha"],
+        speed_margin=_number(
+            text("gptoss_speed_margin")[0], "--gptoss-speed-margin", "share", SPEED_MARGIN
+        ),
+        loads=cast("Scale | None", loads),
     )
 
 
@@ -124,15 +138,15 @@ def _number(value: str | None, where: str, kind: str, default: float | None) -> 
     if value is None:
         assert default is not None
         return default
-    what = (
-        "a share from 0 to below 1, such as 0.02 for two points"
-        if kind == "margin"
-        else "a probability between 0 and 0.5, such as 0.05"
-    )
+    what = {
+        "margin": "a share from 0 to below 1, such as 0.02 for two points",
+        "share": "a share from 0 to below 1, such as 0.05 for 5 %",
+        "alpha": "a probability between 0 and 0.5, such as 0.05",
+    }[kind]
     try:
         number = float(value)
     except ValueError:
         number = math.nan
-    if not (0 <= number < 1 if kind == "margin" else 0 < number < 0.5):
+    if not (0 < number < 0.5 if kind == "alpha" else 0 <= number < 1):
         raise UsageError(f"{where} takes {what}, not {value!r}")
     return number

@@ -68,7 +68,7 @@ class Gates:
     def __init__(self, evaluation: Evaluation, settings: GateSettings) -> None:
         self._evaluation = evaluation
         self.settings = settings
-        self._finder = Finder(settings.root, settings.baseline, settings.baseline_from)
+        self.finder = Finder(settings.root, settings.baseline, settings.baseline_from)
         self._baselines: dict[Key, Measured | None] = {}
         self._rows: dict[Key, int] = {}
         self._names: dict[Key, str] = {}
@@ -98,9 +98,9 @@ class Gates:
             return None
         held = self._find(group)
         wanted = held is not None or self.settings.mode == "strict"
-        if self._finder.named and not wanted:
+        if self.finder.named and not wanted:
             # A file is about one benchmark; a folder, a run or a publication about what is in it.
-            wanted = not self._finder.is_file
+            wanted = not self.finder.is_file
         if not wanted:
             return None
         self._gated.add(key)
@@ -108,8 +108,8 @@ class Gates:
 
     def check(self) -> str | None:
         """What is wrong with the collection as a whole, in a sentence."""
-        if self._rows and self._finder.is_file and self.settings.mode != "off":
-            held = self._finder.read_named()
+        if self._rows and self.finder.is_file and self.settings.mode != "off":
+            held = self.finder.read_named()
             if not any(self._baselines.values()):
                 return (
                     f"--gptoss-baseline names a baseline of {held.benchmark}, and this session "
@@ -122,10 +122,10 @@ class Gates:
         key = group.key
         if key not in self._baselines:
             try:
-                self._baselines[key] = self._finder.find(key[0], group.spec.slug, key[1])
+                self._baselines[key] = self.finder.find(key[0], group.spec.slug, key[1])
             except UsageError:
                 # Saving again is how a broken file is mended.
-                if not self.settings.save or self._finder.named:
+                if not self.settings.save or self.finder.named:
                     raise
                 self._baselines[key] = None
         return self._baselines[key]
@@ -193,8 +193,8 @@ class Gates:
         record = self._evaluation.record(self._evaluation.groups)
         measured = from_group(group, record, summarise(group))
         margin, alpha = (self.settings.margin_of(key[1]), self.settings.alpha_of(key[1]))
-        if self._finder.published is not None:
-            fields = judge_published(self._finder.published, measured, margin=margin, alpha=alpha)
+        if self.finder.published is not None:
+            fields = judge_published(self.finder.published, measured, margin=margin, alpha=alpha)
         else:
             held = self._find(group)
             fields = None
@@ -210,7 +210,7 @@ class Gates:
     def _note_flips(
         self, key: Key, held: Measured, flips: tuple[list[str], list[str]]
     ) -> dict[str, dict[str, Any]]:
-        run = self._finder.run
+        run = self.finder.run
         other = None if run is None else (run, (held.model, held.benchmark))
         lost, won = flips
         self._flips.append(Flips(key=key, against=held.origin, lost=lost, won=won, other=other))
@@ -238,15 +238,15 @@ class Gates:
 
     def _missing(self, group: Group) -> Result:
         model, benchmark = group.key
-        if self._finder.published is not None:
+        if self.finder.published is not None:
             text = f"{self.settings.baseline} states no score of {model} on {benchmark}"
             return Result(failure=text) if self.settings.mode == "strict" else Result(skip=text)
-        if self._finder.named:
+        if self.finder.named:
             return Result(
                 failure=f"{self.settings.baseline} holds no baseline of {model} on {benchmark}; "
                 "name another one with --gptoss-baseline, or save one with --gptoss-save-baseline"
             )
-        place = self._finder.short(self._finder.own_file(group.spec.slug, benchmark))
+        place = self.finder.short(self.finder.own_file(group.spec.slug, benchmark))
         if self.settings.save:
             return Result(skip=f"there is no {place} yet; this run saves it")
         return Result(
@@ -328,8 +328,8 @@ class Gates:
         figures = {(group["model"], group["benchmark"]): group for group in summary["groups"]}
         for group in self._evaluation.groups:
             model, benchmark = group.key
-            file = self._finder.own_file(group.spec.slug, benchmark)
-            place = self._finder.short(file)
+            file = self.finder.own_file(group.spec.slug, benchmark)
+            place = self.finder.short(file)
             held = self._held(file)
             measured = from_group(group, summary["settings"], figures[group.key])
             why = stopped or baseline.refusal(measured, held=held, expected=self._rows[group.key])

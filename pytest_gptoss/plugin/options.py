@@ -94,6 +94,18 @@ OPTIONS = (
         "too) or off",
         "MODE",
     ),
+    Option(
+        "speed-margin",
+        "the loss of throughput, latency, memory or energy that is tolerated, as a share "
+        "(default: 0.05)",
+        "F",
+    ),
+    Option(
+        "loads",
+        "loads to measure: auto (default: small on a CPU, standard elsewhere), small, standard "
+        "or all",
+        "SCALE",
+    ),
     Option("flips", "select only the items whose outcome changed against it", "RUN_OR_BASELINE"),
     Option(
         "sandbox",

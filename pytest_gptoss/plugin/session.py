@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_gptoss.plugin.answered import Response
     from pytest_gptoss.plugin.evaluation import Evaluation
+    from pytest_gptoss.plugin.speed import Speedometer
     from pytest_gptoss.run.handle import Model
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "model_under_test",
     "parametrize",
     "response_of",
+    "speedometer",
 ]
 
 
@@ -57,6 +59,7 @@ def set_up(config: pytest.Config, response_fixture: Callable[..., Any]) -> Evalu
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
         config.stash[EVALUATION] = evaluation
+        config.pluginmanager.register(evaluation.speed, "gptoss-speed")
         config.stash[DISPLAY] = Display(config, evaluation)
         config.pluginmanager.register(config.stash[DISPLAY], "gptoss-display")
     return config.stash[EVALUATION]
@@ -112,6 +115,7 @@ def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
         if evaluation.earlier is not None:
             keep_recorded(evaluation.config, evaluation.earlier, items)
         keep_flips(evaluation, items)
+        evaluation.speed.arrange(items)
     except pytest.UsageError:
         items.clear()  # pytest goes on to finish the collection: nothing may be generated
         raise
@@ -200,6 +204,8 @@ def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> 
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
     if evaluation.summary is not None and not evaluation.summary["complete"]:
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+    if evaluation.faults:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 def response_of(request: pytest.FixtureRequest) -> Response:
@@ -236,6 +242,21 @@ def model_under_test(request: pytest.FixtureRequest) -> Iterator[Model]:
         spec = evaluation.settings.specs[0]
     yield evaluation.model(spec)
     evaluation.release(spec)
+
+
+def speedometer(request: pytest.FixtureRequest) -> Speedometer:
+    """What measures a model's speed, or a skip where nothing is to be measured."""
+    from pytest_gptoss.plugin import EVALUATION
+    from pytest_gptoss.plugin.items import SKIP_REASON
+
+    evaluation = request.config.stash.get(EVALUATION, None)
+    if evaluation is None:
+        pytest.skip(SKIP_REASON)
+    from pytest_gptoss.plugin.speed import NEEDS_BENCHMARK, Speedometer
+
+    if not request.config.pluginmanager.hasplugin("benchmark"):
+        pytest.skip(NEEDS_BENCHMARK)
+    return Speedometer(request, evaluation)
 
 
 def parametrize(metafunc: pytest.Metafunc, evaluation: Evaluation) -> None:

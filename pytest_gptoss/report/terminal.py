@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.report.figures import count, interval, percent, rate, seconds
 from pytest_gptoss.report.gates import comparison_lines, gate_lines, pooled_lines
+from pytest_gptoss.report.speed import speed_lines
 from pytest_gptoss.report.telemetry import group_line, model_line
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ def render(
                 console.print(line, soft_wrap=True)
             if (took := model_line(summary, model, groups)) is not None:
                 console.print(f"  {took}", style="dim", soft_wrap=True)
-    for line in (*pooled_lines(summary), *comparison_lines(summary.get("comparisons", ()))):
+    for line in (
+        *pooled_lines(summary),
+        *comparison_lines(summary.get("comparisons", ())),
+        *speed_lines(summary.get("throughput", ())),
+    ):
         console.print(line, soft_wrap=True)
     for note in summary.get("notes", ()):
         console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
@@ -192,7 +197,8 @@ def _shots(settings: Mapping[str, Any]) -> str:
 
 def _incomplete(summary: Mapping[str, Any]) -> str:
     missing = sum(group["selected"] - group["n"] for group in summary["groups"])
+    why = f" ({summary['stopped']})" if summary.get("stopped") else ""
     return (
-        f"incomplete: {missing:,} of the selected answers are missing, so these figures are of a "
-        "part that was not drawn at random"
+        f"incomplete: {missing:,} of the selected answers are missing{why}, so these figures are "
+        "of a part that was not drawn at random"
     )

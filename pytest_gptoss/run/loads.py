@@ -12,6 +12,7 @@ from pytest_gptoss.engines.base import Request
 from pytest_gptoss.errors import EngineError, GptossError
 from pytest_gptoss.load import WORDS, text_of
 from pytest_gptoss.records import Completion, Message, Sampling
+from pytest_gptoss.run.machine import OthersAtWork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
     from pytest_gptoss.models import ModelSpec
     from pytest_gptoss.run.host import EngineHost
 
-__all__ = ["Opened", "Round", "Vocabulary", "ask_round", "open_engine", "over_rounds", "start_anew"]
+__all__ = [
+    "Opened",
+    "Round",
+    "Vocabulary",
+    "ask_round",
+    "notes_of",
+    "open_engine",
+    "over_rounds",
+    "start_anew",
+]
 
 # Enough repetitions that a word which is not one token everywhere shows.
 _REPEATED = 9
@@ -68,18 +78,18 @@ class Vocabulary:
     words: tuple[str, ...]
     overhead: int
 
-    def requests(self, load: Load, number: int, spec: ModelSpec) -> list[Request]:
-        """The requests of a round, whose prompts have exactly the tokens that the load says.
+    def refusal(self, load: Load) -> str | None:
+        """Why no prompts of a load's length can be made, as a sentence, or ``None``."""
+        if load.prompt_tokens > self.overhead:
+            return None
+        return (
+            f"{load.name} has prompts of {load.prompt_tokens:,} tokens, and the model's prompt "
+            f"format alone takes {self.overhead:,}"
+        )
 
-        Raises:
-            EngineError: The prompt format alone takes more.
-        """
+    def requests(self, load: Load, number: int, spec: ModelSpec) -> list[Request]:
+        """The requests of a round, whose prompts have exactly the tokens that the load says."""
         length = load.prompt_tokens - self.overhead
-        if length < 1:
-            raise EngineError(
-                f"{load.name} has prompts of {load.prompt_tokens:,} tokens, and the model's prompt "
-                f"format alone takes {self.overhead:,}"
-            )
         sampling = Sampling(temperature=0.0, max_tokens=load.output_tokens)
         return [
             Request(
@@ -140,11 +150,13 @@ class Round:
         figures: Those of its window (`Window.figures`).
         prompt_tokens: Tokens of the shortest and the longest prompt, where they are known.
         output_tokens: Tokens of the shortest and the longest answer, where they are known.
+        others_cpus: CPUs that other processes kept busy meanwhile.
     """
 
     figures: dict[str, Any]
     prompt_tokens: tuple[int, int] | None
     output_tokens: tuple[int, int] | None
+    others_cpus: float = 0.0
 
 
 async def open_engine(host: EngineHost, spec: ModelSpec) -> Opened:
@@ -166,7 +178,7 @@ async def start_anew(host: EngineHost, spec: ModelSpec) -> None:
 
 
 async def ask_round(
-    host: EngineHost, spec: ModelSpec, load: Load, requests: Sequence[Request], number: int
+    host: EngineHost, spec: ModelSpec, load: Load, requests: Sequence[Request]
 ) -> Round:
     """Ask a round of a load, and measure it.
 
@@ -197,14 +209,16 @@ async def ask_round(
                 answers.append(answer)
 
         loop = asyncio.get_running_loop()
+        others = OthersAtWork()
         window.start()
         start = loop.time()
         try:
             async with asyncio.TaskGroup() as tasks:
-                for moment, request in zip(load.arrivals(number), requests, strict=True):
+                for moment, request in zip(load.arrivals(), requests, strict=True):
                     tasks.create_task(one(moment, request))
         finally:
             window.stop()
+        others_cpus = others.cpus()
     if failures:
         raise EngineError(
             f"{len(failures):,} of the {len(requests):,} requests of {load.name} have no answer: "
@@ -214,6 +228,7 @@ async def ask_round(
         window.figures(),
         _range([answer.prompt_tokens for answer in answers]),
         _range([answer.completion_tokens for answer in answers]),
+        others_cpus,
     )
 
 
@@ -237,6 +252,24 @@ async def _told(window: Window, asking: Any, failures: list[str]) -> Completion 
 def _range(values: Sequence[int | None]) -> tuple[int, int] | None:
     known = [value for value in values if value is not None]
     return (min(known), max(known)) if known and len(known) == len(values) else None
+
+
+def notes_of(load: Load, rounds: Sequence[Round]) -> list[str]:
+    """Where the rounds are not of the lengths that the load says, in sentences."""
+    notes = []
+    for what, wanted, found in (
+        ("prompts", load.prompt_tokens, [each.prompt_tokens for each in rounds]),
+        ("answers", load.output_tokens, [each.output_tokens for each in rounds]),
+    ):
+        known = [ends for ends in found if ends is not None]
+        if len(known) < len(found):
+            notes.append(f"the engine does not say how long its {what} are")
+            continue
+        least, most = min(ends[0] for ends in known), max(ends[1] for ends in known)
+        if (least, most) != (wanted, wanted):
+            why = "" if what == "prompts" else "; the engine cannot be told to go on to the cap"
+            notes.append(f"{what} have {least:,} to {most:,} tokens and not {wanted:,}{why}")
+    return notes
 
 
 def over_rounds(rounds: Sequence[Round]) -> dict[str, Any]:

@@ -156,6 +156,49 @@ def test_longer_answers_are_a_cause_beside_the_verdict() -> None:
     assert judged("latency", speed(), speed())["cause"] is None
 
 
+def busy(*, then: bool, now: bool, **rounds: list[float]) -> list[Speed]:
+    """A baseline and a run, disturbed then or now."""
+    sides = []
+    for disturbed, found in ((then, {}), (now, rounds)):
+        side = speed(found)
+        load = side.loads[NAME]
+        why = "other processes kept 1.0 of 2 CPUs busy" if disturbed else None
+        sides.append(replace(side, loads={NAME: replace(load, disturbed=why)}))
+    return sides
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+@pytest.mark.parametrize(
+    ("then", "now", "when"), [(True, False, "the baseline"), (False, True, "this run")]
+)
+def test_a_shift_while_others_were_busy_is_nobodys(
+    factor: float, then: bool, now: bool, when: str
+) -> None:
+    gate = judged("throughput", *busy(then=then, now=now, throughput=times(factor)))
+    assert gate["verdict"] == "inconclusive"
+    assert gate["sentence"].endswith(
+        "It cannot be told what it is due to: other processes kept 1.0 of 2 CPUs busy "
+        f"during {when}."
+    )
+
+
+def test_no_loss_is_no_loss_even_while_others_were_busy() -> None:
+    assert judged("throughput", *busy(then=True, now=True))["verdict"] == "within-margin"
+    # Nobody else's memory is counted.
+    bigger = busy(then=True, now=True, memory=times(2))
+    assert judged("memory", *bigger)["verdict"] == "regressed"
+
+
+def test_memory_is_compared_behind_the_same_loads_only() -> None:
+    """What a process has allocated for one load it still has in the next."""
+    behind = speed()
+    behind = replace(behind, loads={NAME: replace(behind.loads[NAME], after=("in1-out1-c1",))})
+    gate = judged("memory", speed(), behind)
+    assert gate["verdict"] == "not comparable"
+    assert "none in the baseline and are in1-out1-c1 now" in gate["why"]
+    assert judged("latency", speed(), behind)["verdict"] == "within-margin"
+
+
 # --- two sessions of one baseline -----------------------------------------------------------------
 
 
@@ -193,12 +236,13 @@ def test_other_sessions_tell_nothing_about_noise(changes: dict[str, Any]) -> Non
 
 
 def window(**changes: Any) -> Round:
-    figures = {
+    figures: dict[str, Any] = {
         "output_tokens_per_s": 123.4567891,
         "latency_s": {"p99": 0.5},
         "peak_memory_bytes": 1000,
         "energy_per_output_token_j": None,
         "completion_length": {"mean": 16.0},
+        "other_processes": [],
         "unknown": {"energy_per_output_token_j": "no counters"},
     }
     return Round(figures | changes, (64, 64), (16, 16))
@@ -220,6 +264,16 @@ def test_a_figure_that_one_round_lacks_is_unknown() -> None:
     found = load_speed(LOAD, [window(), lost])
     assert found.unknown["latency"] == "the clock stopped"
     assert "latency" not in found.rounds
+
+
+def test_what_else_kept_the_machine_busy_is_told() -> None:
+    busy = [replace(window(), others_cpus=cpus) for cpus in (0.1, 0.5)]
+    assert load_speed(LOAD, busy, cpus=2).disturbed == "other processes kept 0.3 of 2 CPUs busy"
+    assert load_speed(LOAD, busy, cpus=4).disturbed is None
+    assert load_speed(LOAD, busy).disturbed is None  # on GPUs, or elsewhere
+    stranger = {"device": "gpu 0", "pid": 7, "name": "python", "memory_bytes": 1}
+    there = load_speed(LOAD, [window(other_processes=[stranger]), window()])
+    assert there.disturbed == "other processes were there: python (7) on gpu 0"
 
 
 def test_versions_are_software_and_the_rest_are_settings() -> None:
