@@ -98,6 +98,9 @@ def conditions(settings: Mapping[str, Any], model: str, benchmark: str) -> Condi
             "host": {k: v for k, v in (settings.get("host") or {}).items() if k != "kernel"},
         }
     )
+    if settings["benchmarks"][benchmark].get("scorer") == "code":
+        # What confines programs may end some that would pass: by a bound, or for want of a folder.
+        tested["sandbox"] = (settings.get("sandbox") or {}).get("rung")
     tested = {key: _without_folder(value) for key, value in tested.items()}
     return Conditions(_stated(measured), _stated(tested), settings.get("started"))
 

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 # A scorer may have been mended: everything is scored again. Which rows are asked is compared apart.
-_NOT_ASKED = ("scorer", "scorer_version", "limit", "timeout_s", "pytest_gptoss")
+_NOT_ASKED = ("scorer", "scorer_version", "sandbox", "limit", "timeout_s", "pytest_gptoss")
 
 # Engine arguments that say how much fits and how fast it goes; a run that died for want of memory
 # is continued with others.
@@ -288,6 +288,7 @@ def rescored_record(
             label: {**facts, "engine": earlier.facts.get(label, {})}
             for label, facts in then["models"].items()
             if label in labels
+        "sandbox": record["sandbox"],
         },
         "rescored": {
             "run": str(earlier.path),
