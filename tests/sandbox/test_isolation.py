@@ -376,7 +376,7 @@ def test_we_lose_no_descriptor_and_no_process(rung: Rung) -> None:
 
     told(rung, "tell(1)")
     before = ours()
-    for source in ("tell(1)", "os.fork(); os.setsid(); tell(1)", "tell(1); os._exit(0)") * 4:
+    for source in ("tell(1)", "os.fork() or os.setsid(); tell(1)", "tell(1); os._exit(0)") * 4:
         told(rung, source)
     assert ours() == before
 
