@@ -238,10 +238,11 @@ class Evaluation:
             self._reasons[reason] += 1
             item.folded = self._reasons[reason] > _ERRORS_SHOWN
             pytest.fail(
-                f"no answer to {response.benchmark} item {response.item_id}: {reason}",
-                pytrace=False,
+                f"{what} ({response.benchmark} item {response.item_id}): {reason}", pytrace=False
             )
         return response
+            answered = not any(completion.error for completion in response.completions)
+            what = "the answer cannot be scored" if answered else "no answer"
 
     def model(self, spec: ModelSpec) -> Model:
         """The handle by which a test talks to a model itself."""

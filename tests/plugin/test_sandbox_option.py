@@ -88,6 +88,7 @@ def test_without_a_sandbox_items_are_errors(products: Story) -> None:
     assert products.items()[0]["correct"] is None
     text = said(result)
     assert "gptoss: no sandbox, so each item that needs one ends as an error: the sandbox" in text
+    assert "the answer cannot be scored (products item 0): the sandbox" in text
     assert "Traceback" not in text
     assert "scorer" not in text
     record = products.summary()["settings"]["sandbox"]
