@@ -87,7 +87,11 @@ def run(name: str, work: Work) -> Taken:
             )
             memory = Memory(process.pid)
             memory.start()
-            _, status, usage = os.wait4(process.pid, 0)
+            try:
+                _, status, usage = os.wait4(process.pid, 0)
+            except BaseException:
+                process.kill()
+                raise
             wall_s = time.perf_counter() - begin
             process.returncode = code = os.waitstatus_to_exitcode(status)
             peak_mb = memory.end()

@@ -48,7 +48,11 @@ def measure(command: Sequence[str], items: int, environment: Mapping[str, str]) 
         process = subprocess.Popen(
             command, stdout=output, stderr=output, env=environment, cwd=ROOT, text=True
         )
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
         process.returncode = code = os.waitstatus_to_exitcode(status)
         wall_s = time.perf_counter() - begin
         if code != 0:
