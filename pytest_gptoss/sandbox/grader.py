@@ -4,7 +4,7 @@ The program runs in one sandbox, the test in another, and this process carries f
 without decoding what the program wrote. The verdict comes from the test's side alone; what the
 program prints, how it exits and what it leaves behind mean nothing.
 
-Both sandboxes are used once. A judge that served several programs would save about a third of the
+Both sandboxes are used once. A judge that served several programs would save nearly half of the
 cost, but it decodes what they wrote: whatever one of them did to it would reach the verdicts on the
 next.
 """
