@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gptoss.engines.telemetry import Counter, Meter
 from pytest_gptoss.engines.telemetry.rapl import Rapl
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 0.999), max_size=60), st.floats(0, 0.999))
 def test_a_counter_that_wraps_around_loses_nothing(steps: list[float], start: float) -> None:
     """Whatever is drawn between two looks, as long as that is less than one whole turn."""

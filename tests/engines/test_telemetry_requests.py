@@ -8,7 +8,7 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_gptoss.engines.telemetry import Meter, Placement
@@ -42,6 +42,7 @@ def run(spans: list[tuple[float, float]], *children: Requests) -> None:
             requests.begin(moment)
 
 
+@settings(deadline=None)
 @given(SPANS)
 def test_rates_and_requests_in_flight(spans: list[tuple[float, float]]) -> None:
     requests = Requests()
@@ -61,6 +62,7 @@ def test_rates_and_requests_in_flight(spans: list[tuple[float, float]]) -> None:
     assert lengths["max"] == len(spans) - 1
 
 
+@settings(deadline=None)
 @given(SPANS)
 def test_a_wider_window_is_the_sum_of_its_parts(spans: list[tuple[float, float]]) -> None:
     alone, whole = Requests(), Requests()
