@@ -284,11 +284,11 @@ def rescored_record(
         "pytest_gptoss": record["pytest_gptoss"],
         "benchmarks": record["benchmarks"],
         "judge": record["judge"],
+        "sandbox": record["sandbox"],
         "models": {
             label: {**facts, "engine": earlier.facts.get(label, {})}
             for label, facts in then["models"].items()
             if label in labels
-        "sandbox": record["sandbox"],
         },
         "rescored": {
             "run": str(earlier.path),

@@ -237,12 +237,12 @@ class Evaluation:
             reason = next(result.error for result in item.ticket.results if result and result.error)
             self._reasons[reason] += 1
             item.folded = self._reasons[reason] > _ERRORS_SHOWN
+            answered = not any(completion.error for completion in response.completions)
+            what = "the answer cannot be scored" if answered else "no answer"
             pytest.fail(
                 f"{what} ({response.benchmark} item {response.item_id}): {reason}", pytrace=False
             )
         return response
-            answered = not any(completion.error for completion in response.completions)
-            what = "the answer cannot be scored" if answered else "no answer"
 
     def model(self, spec: ModelSpec) -> Model:
         """The handle by which a test talks to a model itself."""
