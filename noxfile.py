@@ -115,7 +115,7 @@ def scale(session: nox.Session) -> None:
 @nox.session
 def peers(session: nox.Session) -> None:
     """Beside two other harnesses: ``nox -s peers -- --gptoss-data FOLDER``."""
-    session.install(".", "psutil>=7")
+    session.install(".")
     # Each in an environment of its own beside the session's, for their requirements to differ.
     environments = Path(session.virtualenv.location).parent
     for name, requirements in PEERS.items():
