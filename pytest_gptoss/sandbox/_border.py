@@ -241,8 +241,11 @@ def _new_user_and_pids(*, own: bool) -> None:
             ("uid_map", f"{user} {user} 1"),
             ("gid_map", f"{group} {group} 1"),
         ):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)
+            try:
+                with open(f"/proc/self/{name}", "w") as file:
+                    file.write(text)
+            except OSError as error:
+                raise OSError(error.errno, f"writing {name}: {error.strerror}") from None
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:

@@ -74,7 +74,7 @@ class Bwrap:
             user = ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
         else:
             user = ["--unshare-user"]
-            if self._version >= (0, 8):
+            if self._version >= (0, 8) and _settings_are_writable():
                 user.append("--disable-userns")
         # Each namespace by its name: --unshare-all goes on without those that it cannot get.
         arguments = ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts"]
@@ -101,6 +101,14 @@ class Bwrap:
             arguments += ["--remount-ro", path]
         arguments += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
         return [*arguments, "--seccomp", str(program), "--info-fd", str(info), "--"]
+
+
+def _settings_are_writable() -> bool:
+    # In containers they are not, or not there. The filter refuses further namespaces in any case.
+    try:
+        return not os.statvfs("/proc/sys/user/max_user_namespaces").f_flag & os.ST_RDONLY
+    except OSError:
+        return False
 
 
 def _above(path: str) -> list[str]:

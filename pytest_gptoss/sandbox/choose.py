@@ -85,7 +85,7 @@ def shortfall(rung: Rung) -> str | None:
     if rung.name == "landlock":
         stronger = probe()
         causes = [f"{name}: {stronger[name]}" for name in LADDER[:2] if stronger[name]]
-        how = f"{'; '.join(causes)}; mend it by {_remedy()}" if causes else "bwrap works here"
+        how = f"{'; '.join(causes)}; to mend it, {_remedy()}" if causes else "bwrap works here"
         return f"programs that write temporary files or start others fail in this sandbox ({how})"
     if rung.name == "macos":
         return "programs that write temporary files or start others fail in this sandbox"
@@ -139,10 +139,14 @@ def _tried(name: str, _process: int) -> Rung | str:
 
 def _remedy() -> str:
     """Name the one command that lets the strongest rung work on this machine."""
+    from pytest_gptoss.sandbox import privileges
+
     if sys.platform == "darwin":
         return "use a Python that every user may read, such as Homebrew's or python.org's"
     if sys.platform != "linux":
         return "run it on Linux or macOS, or under `wsl`"
+    if privileges.is_root() and not privileges.may_mount() and privileges.only_root_reads():
+        return "use a Python that every user may read, such as one below /usr or /opt"
     if any(mark.exists() for mark in _CONTAINER):
         return (
             "start the container with `docker run --security-opt seccomp=unconfined "
@@ -155,5 +159,5 @@ def _remedy() -> str:
     ):
         place = _SETTINGS.joinpath(*name.split("."))
         if place.is_file() and place.read_text().strip() == closed:
-            return f"`sudo sysctl {name}={opened}`"
-    return "`sudo apt install bubblewrap`"
+            return f"run `sudo sysctl {name}={opened}`"
+    return "run `sudo apt install bubblewrap`"

@@ -53,6 +53,9 @@ def identity(*, namespaces: bool) -> Identity:
     Args:
         namespaces: Whether it gets namespaces, and thus a user namespace unless we
             :func:`may_mount`.
+
+    Raises:
+        OSError: If the program would have to be somebody who cannot read the interpreter.
     """
     if not is_root():
         # Since Linux 5.14 the limit on processes counts within a user namespace.
@@ -60,6 +63,8 @@ def identity(*, namespaces: bool) -> Identity:
         return Identity(None, None, 0 if apart else _tasks_of_user(int(time.monotonic())))
     if namespaces and not may_mount():
         # In a user namespace root would stay root on the machine.
+        if only_root_reads():
+            raise OSError(f"root may not mount here, and only root may read {interpreter()[0]}")
         return Identity(_stranger(), None, 0)
     return Identity(None, _stranger(), 0)
 

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import select
 import socket
 import subprocess
@@ -110,7 +111,8 @@ def _run(rung: base.Rung, there: dict[str, Any]) -> dict[str, Any] | str:
     except ValueError:
         # The last line is the error itself, or what bubblewrap said.
         said = confined.said.splitlines() or ["the interpreter ended without a word"]
-        return said[-1].removeprefix("bwrap: ")
+        reason = re.sub(r"^(bwrap|\w+Error): (\[Errno \d+\] )?", "", said[-1])
+        return re.split(r", likely |\. ", reason)[0]
 
 
 @functools.cache
