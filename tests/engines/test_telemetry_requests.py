@@ -7,11 +7,12 @@ import threading
 import time
 import tracemalloc
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_gptoss.engines.telemetry import Meter, Placement
+from pytest_gptoss.engines.telemetry import Meter, Placement, Reading
 from pytest_gptoss.engines.telemetry.figures import Figures
 from pytest_gptoss.engines.telemetry.requests import Requests
 from pytest_gptoss.records import Completion
@@ -195,6 +196,56 @@ def test_looking_is_spaced_so_that_it_costs_little() -> None:
         looks = meter.samples
         time.sleep(1.0)
         assert meter.samples <= looks + 1  # at least 4 s apart, where it would have been 100 times
+
+
+class Broken:
+    """Counters whose library fails in a way that is none of its own errors."""
+
+    kind = "cpu"
+
+    def __init__(self, at_once: bool) -> None:
+        self.at_once = at_once
+
+    def open(self) -> None:
+        if self.at_once:
+            raise AttributeError("no such function")
+
+    def read(self, now: float) -> list[Reading]:
+        raise OSError("the device is gone")
+
+    def close(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("at_once", "words"),
+    [
+        (True, "the counters cannot be read (AttributeError: no such function)"),
+        (False, "the counters could no longer be read (OSError: the device is gone)"),
+    ],
+)
+def test_counters_that_fail_end_no_session(at_once: bool, words: str) -> None:
+    with Meter([Broken(at_once)]) as meter:  # type: ignore[list-item]
+        meter.watch_devices()
+        window = meter.window("sums")
+        window.start()
+        window.stop()
+    figures = window.figures()
+    assert figures["unknown"]["energy_j"] == words
+    assert figures["peak_memory_bytes"] > 0
+
+
+def test_a_system_that_hides_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hidden(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(psutil.Process, "children", hidden)
+    window = Meter([]).window("sums")
+    window.start()
+    window.stop()
+    figures = window.figures()
+    assert figures["peak_memory_bytes"] is None
+    assert "does not show the processes" in figures["unknown"]["peak_memory_bytes"]
 
 
 def test_a_window_that_was_never_opened_knows_nothing() -> None:

@@ -22,9 +22,10 @@ class ProcessTree:
         self._ours: set[int] = set()
         self._strangers: set[int] = set()
         self._found_at = 0.0
+        self._hidden = False
 
-    def rss(self) -> int:
-        """Bytes of physical memory that the processes hold now.
+    def rss(self) -> int | None:
+        """Bytes of physical memory that the processes hold now; ``None`` where they are hidden.
 
         Pages that several of them share are counted in each.
         """
@@ -32,6 +33,8 @@ class ProcessTree:
 
         if not self._family or time.perf_counter() - self._found_at > _REFRESH_S:
             self._find()
+        if self._hidden:
+            return None
         total = 0
         for process in list(self._family):
             try:
@@ -52,7 +55,10 @@ class ProcessTree:
         import psutil
 
         this = psutil.Process()
-        self._family = [this, *this.children(recursive=True)]
+        try:
+            self._family = [this, *this.children(recursive=True)]
+        except (psutil.Error, OSError):  # /proc mounted so that others' processes are hidden
+            self._family, self._hidden = [this], True
         self._ours.update(process.pid for process in self._family)
         self._found_at = time.perf_counter()
 

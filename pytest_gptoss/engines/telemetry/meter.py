@@ -42,13 +42,13 @@ class Sample:
 
     Args:
         at: The moment, in seconds of the meter's clock.
-        rss_bytes: Memory of this process and its descendants.
+        rss_bytes: Memory of this process and its descendants; ``None`` where it is not known.
         readings: What each device says.
         ours: Which of the processes on the devices are of this session.
     """
 
     at: float
-    rss_bytes: int
+    rss_bytes: int | None
     readings: Sequence[Reading]
     ours: frozenset[int]
 
@@ -136,7 +136,10 @@ class Meter:
             if self._open is None:
                 self._open = []
                 for source in self._sources:
-                    why = source.open()
+                    try:
+                        why = source.open()
+                    except Exception as error:  # no evaluation ends because it cannot be metered
+                        why = f"the counters cannot be read ({type(error).__name__}: {error})"
                     if why is None:
                         self._open.append(source)
                     else:
@@ -183,7 +186,9 @@ class Meter:
         """Look at everything now, and show it to the windows that are open."""
         with self._lock:
             now = self.clock()
-            readings = [reading for source in self._open or () for reading in source.read(now)]
+            readings: list[Reading] = []
+            for source in tuple(self._open or ()):
+                readings += self._read(source, now)
             # After the readings: a process that was on a device then is still in the tree.
             ours = self._tree.ours(pid for reading in readings for pid in reading.memory)
             sample = Sample(now, self._tree.rss(), readings, frozenset(ours))
@@ -195,6 +200,16 @@ class Meter:
             self._looked_at = self.clock()
             self._look_s = self._looked_at - now
             return sample
+
+    def _read(self, source: Source, now: float) -> Sequence[Reading]:
+        try:
+            return source.read(now)
+        except Exception as error:  # a driver's library in a state that nobody foresaw
+            assert self._open is not None
+            self._open.remove(source)
+            text = f"{type(error).__name__}: {error}"
+            self.unavailable[source.kind] = f"the counters could no longer be read ({text})"
+            return ()
 
     def open_window(self, window: Window) -> Sample:
         """Show a window everything from now on; called by `Window.start`."""

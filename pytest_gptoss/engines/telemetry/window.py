@@ -90,7 +90,8 @@ class Window:
         """Take over what the meter sees; called by it."""
         if self.marked and not self.requests.in_flight:
             return  # it may have ended, and what comes now is not of it
-        self._peak_rss = max(self._peak_rss or 0, sample.rss_bytes)
+        if sample.rss_bytes is not None:
+            self._peak_rss = max(self._peak_rss or 0, sample.rss_bytes)
         total, listed = 0, False
         for reading in sample.readings:
             if reading.used_bytes is not None:
@@ -164,9 +165,9 @@ class Window:
         return self._gpu_memory() if self.placement.gpus else self._host_memory()
 
     def _host_memory(self) -> int:
-        if self._peak_rss is None:
-            raise UnknownError(_NEVER_OPEN)
-        return self._peak_rss
+        if self._first is not None and self._first.rss_bytes is None:
+            raise UnknownError("this system does not show the processes that a process has started")
+        return known(self._peak_rss, _NEVER_OPEN)
 
     def _gpu_memory(self) -> int:
         for reading in self._gpus_in_use():
