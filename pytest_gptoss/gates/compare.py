@@ -189,7 +189,8 @@ def _refusal(candidate: Measured, pairs: Pairs, forbidding: Sequence[str]) -> st
     if candidate.errors:
         return (
             f"{candidate.errors:,} of the {candidate.errors + len(candidate.items):,} selected "
-            "items have no result (errors of the infrastructure); run them again"
+            "items have no result (errors of the infrastructure, or never answered); have them "
+            "answered with --gptoss-resume"
         )
     if not pairs.ids:
         if pairs.changed:

@@ -97,7 +97,7 @@ def judge_published(
         total = n + candidate.errors
         fields["refused"] = (
             f"{candidate.errors:,} of the {total:,} selected items have no result (errors of the "
-            "infrastructure); run them again"
+            "infrastructure, or never answered); have them answered with --gptoss-resume"
             if candidate.errors
             else "no item of this benchmark was answered"
         )

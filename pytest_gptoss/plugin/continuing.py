@@ -12,6 +12,7 @@ from pytest_gptoss.errors import UsageError
 from pytest_gptoss.gates.settings import Change, conditions
 from pytest_gptoss.models import ModelSpec
 from pytest_gptoss.plugin.items import BenchmarkItem
+from pytest_gptoss.records import Sampling
 from pytest_gptoss.run.earlier import Earlier
 from pytest_gptoss.run.journal import Header, Selected
 
@@ -90,6 +91,11 @@ def _plain(spec: ModelSpec) -> dict[str, Any]:
         for field in fields(spec)
         if field.name not in left_out
     }
+
+
+def _spec(values: Mapping[str, Any]) -> ModelSpec:
+    sampling = msgspec.convert(values["sampling"], Sampling)
+    return ModelSpec(**{**values, "sampling": sampling, "efforts": tuple(values["efforts"])})
 
 
 # --- resume ------------------------------------------------------------------------------------
@@ -217,9 +223,7 @@ def settings_of(config: pytest.Config, settings: Settings) -> tuple[Settings, Ea
             f"and none of {unknown[0]}; leave out --model, or name one of them"
         )
     specs = tuple(
-        msgspec.convert(values, ModelSpec)
-        for label, values in header.models.items()
-        if not named or label in named
+        _spec(values) for label, values in header.models.items() if not named or label in named
     )
     asked = header.settings
     return replace(
@@ -286,7 +290,7 @@ def rescored_record(
         "judge": record["judge"],
         "sandbox": record["sandbox"],
         "models": {
-            label: {**facts, "engine": earlier.facts.get(label, {})}
+            label: {**facts, "engine": earlier.facts.get(label) or facts["engine"]}
             for label, facts in then["models"].items()
             if label in labels
         },

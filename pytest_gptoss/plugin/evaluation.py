@@ -22,6 +22,7 @@ from pytest_gptoss.plugin.interrupts import Interrupts
 from pytest_gptoss.plugin.items import BenchmarkItem
 from pytest_gptoss.plugin.speed_gates import SpeedGates
 from pytest_gptoss.records import Outcome
+from pytest_gptoss.run.audit import audit
 from pytest_gptoss.run.directory import RunDirectory
 from pytest_gptoss.run.earlier import Earlier, Recall
 from pytest_gptoss.run.handle import Model
@@ -79,6 +80,7 @@ class Evaluation:
         self.announced: list[str] = []
         self.notes: list[str] = []
         self.problems: list[str] = []
+        self.faults: list[str] = []
         self.stopped: str | None = None
         use_mirror(settings.data)
         use_judge(settings.judge)
@@ -234,7 +236,10 @@ class Evaluation:
         response = Response(item.ticket, self._journal.read, strict=self.settings.strict_items)
         item.outcome = response.outcome
         if item.outcome is Outcome.ERROR:
-            reason = next(result.error for result in item.ticket.results if result and result.error)
+            reason = next(
+                (result.error for result in item.ticket.results if result and result.error),
+                "its scorer calls it an error",
+            )
             self._reasons[reason] += 1
             item.folded = self._reasons[reason] > _ERRORS_SHOWN
             answered = not any(completion.error for completion in response.completions)
@@ -245,7 +250,9 @@ class Evaluation:
         return response
 
     def model(self, spec: ModelSpec) -> Model:
-        """The handle by which a test talks to a model itself."""
+        """The handle by which a test talks to a model itself; a skip where no engine may run."""
+        if self.earlier is not None:
+            pytest.skip("--gptoss-rescore has no engine to talk to")
         model = self._models.get(spec.label)
         if model is None:
             model = Model(
@@ -294,7 +301,9 @@ class Evaluation:
         """
         if self._scheduler is not None:
             self._scheduler.stop()
-            self.stopped = self.stopped or self._scheduler.over
+            if any(not ticket.done for group in self.groups for ticket in group.tickets):
+                self.stopped = self.stopped or self._scheduler.over
+        self.faults = audit(self.groups, stopped=self.stopped is not None)
         if self.directory is None:
             return
         try:

@@ -135,7 +135,15 @@ class Display:
             reporter.write_line(f"baseline saved: {note}")
         for problem in self._evaluation.problems:
             reporter.write_line(f"ERROR: {problem}", red=True)
+        for fault in self._evaluation.faults:
+            reporter.write_line(
+                f"ERROR: {fault}; this is a fault of pytest-gptoss, please report it", red=True
+            )
         reporter.write_line(f"run directory: {place}")
+        if not summary["complete"] and self._evaluation.earlier is None:
+            reporter.write_line(
+                f"continue it: the same command with --gptoss-run {place} --gptoss-resume"
+            )
 
     def _draw(self) -> None:
         assert self._progress is not None

@@ -136,7 +136,11 @@ class Model:
             result: T = future.result()
         except CancelledError:
             self._check()
-            raise EngineError("the session ends, so nothing more is answered") from None
+            raise self._scheduler.no_more() from None
+        except EngineError:  # also that of an engine which is closed under the question
+            if self._scheduler.over is not None:
+                raise self._scheduler.no_more() from None
+            raise
         except GptossError as error:
             # The message says it all; the engine's frames hold what a traceback must not show.
             raise error.with_traceback(None) from None

@@ -162,9 +162,13 @@ class Scheduler:
         self.start()
         if self._ended:
             coroutine.close()
-            raise EngineError(f"nothing more is asked: {self.over or 'the session ends'}")
+            raise self.no_more()
         assert self._loop is not None
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def no_more(self) -> EngineError:
+        """What is raised where nothing more is asked in this session."""
+        return EngineError(f"nothing more is asked: {self.over or 'the session ends'}")
 
     def release(self, label: str) -> None:
         """Tell that no further test will talk to this model itself."""
@@ -285,8 +289,10 @@ class Scheduler:
             self.over = f"the session's time of {self._session_timeout_s:g} s ran out"
         finally:
             self._opened = True
-            await self._host.close()
-            self._host.metering.stop()
+            try:
+                await self._host.close()
+            finally:
+                self._host.metering.stop()
 
     async def _work(self) -> None:
         """Have everything answered, from an earlier session's journal or by engines."""
