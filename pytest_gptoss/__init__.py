@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pytest_gptoss.errors import DataError, EngineError, GptossError, UsageError
     from pytest_gptoss.load import Load
     from pytest_gptoss.plugin.answered import Response
-    from pytest_gptoss.plugin.speed import Speedometer
+    from pytest_gptoss.plugin.speedometer import Speedometer
     from pytest_gptoss.prompts.shots import Shots
     from pytest_gptoss.records import Completion, Message, Outcome, Sampling, Score
     from pytest_gptoss.run.handle import Model
@@ -63,7 +63,7 @@ _HOMES = {
     "Score": "records",
     "Model": "run.handle",
     "Response": "plugin.answered",
-    "Speedometer": "plugin.speed",
+    "Speedometer": "plugin.speedometer",
     "Shots": "prompts.shots",
     "scorers": "",
     "stats": "",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_gptoss.plugin.answered import Response
     from pytest_gptoss.plugin.evaluation import Evaluation
-    from pytest_gptoss.plugin.speed import Speedometer
+    from pytest_gptoss.plugin.speedometer import Speedometer
     from pytest_gptoss.plugin.terminal import Display
     from pytest_gptoss.run.handle import Model
 

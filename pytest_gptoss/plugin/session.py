@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_gptoss.plugin.answered import Response
     from pytest_gptoss.plugin.evaluation import Evaluation
-    from pytest_gptoss.plugin.speed import Speedometer
+    from pytest_gptoss.plugin.speedometer import Speedometer
     from pytest_gptoss.run.handle import Model
 
 __all__ = [
@@ -252,7 +252,7 @@ def speedometer(request: pytest.FixtureRequest) -> Speedometer:
     evaluation = request.config.stash.get(EVALUATION, None)
     if evaluation is None:
         pytest.skip(SKIP_REASON)
-    from pytest_gptoss.plugin.speed import NEEDS_BENCHMARK, Speedometer
+    from pytest_gptoss.plugin.speedometer import NEEDS_BENCHMARK, Speedometer
 
     if not request.config.pluginmanager.hasplugin("benchmark"):
         pytest.skip(NEEDS_BENCHMARK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -19,14 +20,13 @@ from pytest_gptoss.run.loads import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Iterator
 
     from pytest_gptoss.load import Load
     from pytest_gptoss.plugin.evaluation import Evaluation
     from pytest_gptoss.plugin.gate_settings import Scale
     from pytest_gptoss.prompts import Renderer
     from pytest_gptoss.run.handle import Model
-    from pytest_gptoss.run.host import EngineHost
     from pytest_gptoss.run.loads import Opened, Round
 
 __all__ = ["NEEDS_BENCHMARK", "Speedometer"]
@@ -76,29 +76,24 @@ class Speedometer:
             load: What to ask.
         """
         __tracebackhide__ = True
-        opened = self._on(model, partial(open_engine, spec=model.spec))
-        local = not opened.placement.gpus and opened.placement.elsewhere is None
-        fits = "small" if local else "standard"
-        wanted = fits if self._scale == "auto" else self._scale
-        if load.scale is not None and wanted not in ("all", load.scale):
-            self._leave_out(_OTHER_SCALE[load.scale])
-        if (refusal := opened.refusal(load)) is not None:
-            self._leave_out(refusal)
-        vocabulary = self._vocabulary(model)
-        if (refusal := vocabulary.refusal(load)) is not None:
-            self._leave_out(refusal)
-        self._evaluation.keep_results()
-        numbers = itertools.count()
-        rounds: list[Round] = []
+        with _told(benchmark):
+            opened = self._open(model)
+            self._leave_out_unfit(model, load, opened)
+            vocabulary = self._vocabulary(model)
+            if (refusal := vocabulary.refusal(load)) is not None:
+                self._leave_out(refusal)
+            self._evaluation.keep_results()
+            numbers = itertools.count()
+            rounds: list[Round] = []
 
-        def prepare() -> tuple[tuple[Any, ...], dict[str, Any]]:
-            return (vocabulary.requests(load, next(numbers), model.spec),), {}
+            def prepare() -> tuple[tuple[Any, ...], dict[str, Any]]:
+                return (vocabulary.requests(load, next(numbers), model.spec),), {}
 
-        def ask(requests: Any) -> None:
-            work = partial(ask_round, spec=model.spec, load=load, requests=requests)
-            rounds.append(self._on(model, work))
+            def ask(requests: Any) -> None:
+                work = partial(ask_round, spec=model.spec, load=load, requests=requests)
+                rounds.append(model.with_host(work))
 
-        benchmark.pedantic(ask, setup=prepare, rounds=self._rounds(), warmup_rounds=1)
+            benchmark.pedantic(ask, setup=prepare, rounds=self._rounds(), warmup_rounds=1)
         if benchmark.enabled:
             self._evaluation.speed.record(model.spec, load, rounds[1:], opened)
         else:
@@ -115,17 +110,16 @@ class Speedometer:
             model: The fixture ``model``.
         """
         __tracebackhide__ = True
-        opened = self._on(model, partial(open_engine, spec=model.spec))
-        if opened.placement.elsewhere is not None:
-            self._leave_out(f"nothing is loaded: {opened.placement.elsewhere}")
-
-        def close() -> None:
-            self._on(model, partial(start_anew, spec=model.spec))
-
-        def start() -> None:
-            self._on(model, partial(open_engine, spec=model.spec))
-
-        benchmark.pedantic(start, setup=close, rounds=self._rounds())
+        with _told(benchmark):
+            opened = self._open(model)
+            if opened.placement.elsewhere is not None:
+                self._leave_out(f"nothing is loaded: {opened.placement.elsewhere}")
+            benchmark.pedantic(
+                self._open,
+                args=(model,),
+                setup=lambda: model.with_host(partial(start_anew, spec=model.spec)),
+                rounds=self._rounds(),
+            )
         benchmark.extra_info |= {"model": model.name, "engine": opened.facts}
 
     def renderer(self, model: Model) -> Renderer:
@@ -141,27 +135,55 @@ class Speedometer:
         rounds: int = self._config.getoption("benchmark_min_rounds")
         return max(1, rounds)
 
+    @staticmethod
+    def _open(model: Model) -> Opened:
+        return model.with_host(partial(open_engine, spec=model.spec))
+
     def _vocabulary(self, model: Model) -> Vocabulary:
         known = self._evaluation.speed.vocabularies
         if model.name not in known:
-            found: Vocabulary = self._on(model, partial(Vocabulary.of, spec=model.spec))
-            known[model.name] = found
+            known[model.name] = model.with_host(partial(Vocabulary.of, spec=model.spec))
         return known[model.name]
 
-    def _on(self, model: Model, work: Callable[[EngineHost], Coroutine[Any, Any, Any]]) -> Any:
-        """Work on the engines; what keeps a model from running here ends the session."""
+    def _leave_out_unfit(self, model: Model, load: Load, opened: Opened) -> None:
+        """Skip a load of the other scale, and one that the engine cannot take."""
         __tracebackhide__ = True
-        try:
-            return model.with_host(work)
-        except UsageError as error:
-            pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
-        except GptossError as error:
-            pytest.fail(str(error), pytrace=False)
+        local = not opened.placement.gpus and opened.placement.elsewhere is None
+        fits = "small" if local else "standard"
+        wanted = fits if self._scale == "auto" else self._scale
+        if load.scale is not None and wanted not in ("all", load.scale):
+            self._leave_out(_OTHER_SCALE[load.scale])
+        if (refusal := opened.refusal(load)) is not None:
+            self._leave_out(refusal)
 
     def _leave_out(self, reason: str) -> NoReturn:
         __tracebackhide__ = True
         self._evaluation.speed.left_out[self._node.nodeid] = reason
         pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def _told(benchmark: Any) -> Iterator[None]:
+    """Tell in a sentence why an engine did not do it; one that cannot run here ends the session."""
+    __tracebackhide__ = True
+    failure: GptossError | None = None
+    try:
+        yield
+    except GptossError as error:
+        failure = error
+    if failure is None:
+        return
+    if benchmark.stats is None:
+        # Fails a first time within it: it would warn, on top, that it was not used.
+        with contextlib.suppress(GptossError):
+            benchmark.pedantic(_raise, args=(failure,))
+    if isinstance(failure, UsageError):
+        pytest.exit(str(failure), returncode=pytest.ExitCode.USAGE_ERROR)
+    pytest.fail(str(failure), pytrace=False)
+
+
+def _raise(error: GptossError) -> None:
+    raise error
 
 
 def _extra_info(model: Model, load: Load, rounds: list[Round], opened: Opened) -> dict[str, Any]:
