@@ -168,7 +168,7 @@ def _from_hub(path: str, config: str | None, split: str, revision: str | None) -
         except Exception as error:  # network, disk and builder errors come as many types
             raise DataError(
                 f"the dataset {place}, split {split!r}, cannot be read from the Hub "
-                f"({type(error).__name__}: {_first_line(error)}); check the network, or set "
+                f"({_cause(error)}); check the network, or set "
                 "--gptoss-data to a local mirror"
             ) from error
 
@@ -177,9 +177,10 @@ def _from_hub(path: str, config: str | None, split: str, revision: str | None) -
     return _prepared(key, load)
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else "no message"
+def _cause(error: Exception) -> str:
+    """What went wrong; where `datasets` begins with a folder of that name here, what follows it."""
+    text = f"{type(error).__name__}: {str(error).strip()}".partition("\n")[0]
+    return text.rpartition(" on the Hugging Face Hub either: ")[2][:240]
 
 
 def _is_commit(revision: str | None) -> bool:

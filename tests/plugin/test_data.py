@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from scripted_server import Answer, ScriptedServer, raw
 from stories import Story, said
 
 SUITE = """
@@ -123,4 +124,34 @@ def test_the_hub_out_of_reach_is_one_sentence(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "the dataset owner/capitals (main)" in said(result)
     assert "--gptoss-data" in said(result)
+    assert "Traceback" not in said(result)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (
+            raw("", 401, {"X-Error-Code": "GatedRepo"}),
+            "(it is gated); accept its terms on the Hub and set HF_TOKEN",
+        ),
+        (raw("<html>Log in to this network</html>"), "; check the network, or set --gptoss-data"),
+    ],
+    ids=["gated", "another page"],
+)
+def test_a_hub_that_gives_no_rows_is_one_sentence(
+    mirrored: Story, monkeypatch: pytest.MonkeyPatch, answer: Answer, sentence: str
+) -> None:
+    with ScriptedServer() as hub:
+        hub.before = [answer] * 100
+        monkeypatch.setenv("HF_ENDPOINT", hub.url.removesuffix("/v1"))
+        monkeypatch.setenv("HF_HOME", str(mirrored.path / "hub"))
+        monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+        result = mirrored.pytester.runpytest_subprocess(
+            "-p", "no:cacheprovider", "--model", "recorded", "--gptoss-completions", "answers.jsonl"
+        )
+        assert hub.asked
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "the dataset owner/capitals (main)" in said(result)
+    assert sentence in said(result)
+    assert str(mirrored.path / "owner") not in said(result)
     assert "Traceback" not in said(result)
