@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -235,6 +236,24 @@ def test_a_cancelled_request_is_aborted(
 
     assert loop_thread.run(cancel(), 60) > 0
     assert ask_all(loop_thread, engine, [token_format.ask([9], max_tokens=3)])[0].final
+
+
+def test_an_interrupt_is_for_the_session_alone(
+    engine: VllmEngine, loop_thread: Any, token_format: Any
+) -> None:
+    """The terminal sends Ctrl-C to every process; vLLM's core would abort what is in flight."""
+
+    async def interrupt() -> list[Completion]:
+        asks = [token_format.ask([9 + n] * 20, max_tokens=200) for n in range(8)]
+        tasks = [asyncio.create_task(engine.generate(ask)) for ask in asks]
+        await asyncio.sleep(0.1)
+        for process in engine._family:
+            process.send_signal(signal.SIGINT)
+        return await asyncio.gather(*tasks)
+
+    answers = loop_thread.run(interrupt(), 120)
+    assert all(answer.final for answer in answers)
+    assert all(process.is_running() for process in engine._family)
 
 
 def test_greedy_answers_are_those_of_the_embedded_engine(
