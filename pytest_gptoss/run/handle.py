@@ -133,6 +133,8 @@ class Model:
                 # In steps: one wait without end could not be interrupted on every platform.
                 wait([future], timeout=0.5)
                 self._check()
+                if self._scheduler.ended:  # it may have been asked too late to be refused
+                    future.cancel()
             result: T = future.result()
         except CancelledError:
             self._check()

@@ -96,7 +96,8 @@ class Scheduler:
         self._stopped = False
         self._cancelled = False
         self._opened = False
-        self._ended = False
+        self.ended = False
+        """Whether the background thread does nothing more."""
         self._main: asyncio.Task[None] | None = None
         self._host: EngineHost | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -143,7 +144,7 @@ class Scheduler:
         """
 
         def settled() -> bool:
-            return ticket.done or self._ended or self._broken() is not None
+            return ticket.done or self.ended or self._broken() is not None
 
         if not ticket.done:
             with self._news:
@@ -160,7 +161,7 @@ class Scheduler:
             EngineError: Nothing more is asked in this session.
         """
         self.start()
-        if self._ended:
+        if self.ended or self.over is not None:
             coroutine.close()
             raise self.no_more()
         assert self._loop is not None
@@ -173,7 +174,7 @@ class Scheduler:
     def release(self, label: str) -> None:
         """Tell that no further test will talk to this model itself."""
         self._released.add(label)
-        if self._loop is not None and not self._ended:
+        if self._loop is not None and not self.ended:
             self.ask(self._nudge())
 
     def cancel(self) -> None:
@@ -274,7 +275,7 @@ class Scheduler:
             self._ready.set()
             if self._journal is not None:
                 self._journal.close()  # so that what arrived is counted before the end is told
-            self._ended = True
+            self.ended = True
             self._tell()
 
     async def _serve(self) -> None:
