@@ -97,6 +97,24 @@ def test_nothing_else_passes(right: int, others: list[bytes]) -> None:
     assert why
 
 
+def judged_by(test: str, *replies: bytes) -> tuple[str, str]:
+    with tempfile.TemporaryFile() as stream, tempfile.TemporaryFile() as calls:
+        stream.write(b"".join([RIGHT[0], *replies]))
+        stream.seek(0)
+        return _judge.judge(
+            _judge.Program(stream.fileno(), calls.fileno()), "def f(x):\n", test, "f"
+        )
+
+
+def test_an_answer_cannot_come_with_another_question() -> None:
+    derived = "def check(f):\n    xs = [3, 1]\n    assert f(xs) == sorted(xs)\n"
+    assert judged_by(derived, reply(1, "value", [1, 3], {})) == ("passed", "")
+    assert judged_by(derived, reply(1, "value", [], {0: []}))[0] == "refused"
+    in_place = "def check(f):\n    xs = [3, 1]\n    f(xs)\n    assert xs == [1, 3]\n"
+    assert judged_by(in_place, reply(1, "value", None, {0: [1, 3]})) == ("passed", "")
+    assert judged_by(in_place, reply(1, "value", None, {}))[0] == "failed"
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_no_damaged_reply_passes(data: st.DataObject) -> None:
