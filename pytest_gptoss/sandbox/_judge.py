@@ -96,8 +96,8 @@ class Program:
             number, what, value, more = decode(payload)
             if kind != REPLY or type(number) is not int or number != self.calls:
                 raise ChannelError("out of step")
-            # Only what gives nothing back works on what it was given: else a program could empty the
-            # argument that the test derives its expected value from, and give what equals that.
+            # Only what gives nothing back works on what it was given: else a program could empty
+            # the argument that the expected value is derived from, and give what equals that.
             if what == "value" and type(more) is dict and (value is None or not more):
                 return value, more
             if what in ("refused", "output") and type(value) is str:
