@@ -7,12 +7,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from leftovers import leftovers
 from tiny_checkpoint import O200K_VOCABULARY, make_tiny_gpt_oss
 from vllm_server import serving, write_wide_tokenizer
 
@@ -39,28 +39,9 @@ def session(
     )
     output, _ = process.communicate(timeout=600)
     assert process.returncode == 0, output[-4000:]
-    limit = time.monotonic() + 10  # the kernel takes a moment to bury what has ended
-    while (left := descendants(process.pid)) and time.monotonic() < limit:
-        time.sleep(0.1)
-    assert left == [], "the engine's processes outlived the session"
+    assert leftovers(process.pid) == [], "the engine's processes outlived the session"
     items = [json.loads(line) for line in (run / "items.jsonl").read_text().splitlines()]
     return items, json.loads((run / "summary.json").read_text())
-
-
-def descendants(leader: int) -> list[str]:
-    """What is left of a session of processes, by command line."""
-    left = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            command = (entry / "cmdline").read_text()
-        except OSError:
-            continue
-        if int(fields[3]) == leader and fields[0] != "Z":
-            left.append(command)
-    return left
 
 
 def test_all_of_gsm8k_through_vllm_in_process(data_folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,194 @@
+"""Real vLLM on a CPU, killed: its core, and the session that started it.
+
+The short form kills one core and one session. The long form kills as many sessions as
+``GPTOSS_KILLS`` says (25 take about half an hour), at moments drawn anew from ``GPTOSS_SEED``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from leftovers import leftovers
+from tiny_checkpoint import make_tiny_gpt_oss
+
+pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+
+KILLS = int(os.environ.get("GPTOSS_KILLS", "1"))
+SEED = int(os.environ.get("GPTOSS_SEED", "6"))
+ITEMS = 300
+STARTED_S = 400.0
+"""The longest that a start of vLLM may take; on two idle cores it takes 25 s."""
+
+SUITE = f"""
+from pytest_gptoss import Benchmark, Item, scorers
+
+apples = Benchmark(
+    name="apples",
+    rows=[{{"n": n}} for n in range({ITEMS})],
+    item=lambda row: Item(prompt=f"Tom has {{row['n']}} apples.", target=row["n"]),
+    scorer=scorers.number(),
+)
+
+@apples.test
+def test_apples(response):
+    response.check()
+"""
+
+
+class Session:
+    """A pytest session in a process of its own, with all that it starts.
+
+    Args:
+        folder: Where the suite, the checkpoint and the run directories are.
+        run: Its run directory.
+        arguments: Further ones.
+    """
+
+    def __init__(self, folder: Path, run: str, *arguments: str) -> None:
+        self.run = folder / run
+        self.out = folder / f"{run}.txt"
+        with self.out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "pytest", "test_apples.py", "-q"),
+                    *("-p", "no:cacheprovider", "--model", str(folder / "tiny")),
+                    *("--gptoss-engine", "vllm", "--gptoss-run", run, "--gptoss-max-tokens", "24"),
+                    # So that a run takes some seconds, and that no token hangs on the batch.
+                    *("--gptoss-engine-arg", "max_num_seqs=4"),
+                    *("--gptoss-engine-arg", "dtype=float32", *arguments),
+                ],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"},
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.out.read_text(errors="replace")
+
+    def records(self) -> list[dict[str, Any]]:
+        """What is journalled; a last record that is being written does not count."""
+        try:
+            lines = (self.run / "journal.jsonl").read_bytes().split(b"\n")[:-1]
+        except FileNotFoundError:
+            return []
+        records = [json.loads(line) for line in lines]
+        return [record for record in records if "item_id" in record]
+
+    def core(self) -> Any:
+        """vLLM's core process, or ``None`` where there is none."""
+        import psutil
+
+        for child in psutil.Process(self.process.pid).children():
+            if child.name().startswith("VLLM::EngineCor"):
+                return child
+        return None
+
+    def wait_until(self, condition: Callable[[], Any]) -> Any:
+        limit = time.monotonic() + STARTED_S
+        while time.monotonic() < limit:
+            if found := condition():
+                return found
+            assert self.process.poll() is None, f"the session ended:\n{self.output[-4000:]}"
+            time.sleep(0.02)
+        pytest.fail(f"nothing happened for {STARTED_S} s:\n{self.output[-4000:]}")
+
+    def wait_for_records(self, count: int) -> None:
+        self.wait_until(lambda: len(self.records()) >= count)
+
+    def end(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Wait for its end; its items and its summary."""
+        assert self.process.wait(STARTED_S) == 0, self.output[-4000:]
+        assert leftovers(self.process.pid) == []
+        items = [json.loads(line) for line in (self.run / "items.jsonl").read_text().splitlines()]
+        return items, json.loads((self.run / "summary.json").read_text())
+
+    def kill(self) -> None:
+        """Kill pytest; what it started must notice."""
+        self.process.kill()
+        self.process.wait()
+        assert leftovers(self.process.pid) == [], "the engine outlived the session"
+
+
+@contextmanager
+def session(folder: Path, run: str, *arguments: str) -> Iterator[Session]:
+    started = Session(folder, run, *arguments)
+    try:
+        yield started
+    finally:
+        started.process.kill()
+        started.process.wait()
+
+
+def answers(items: list[dict[str, Any]]) -> dict[str, tuple[Any, ...]]:
+    """What the model made of each item."""
+    fields = ("item_hash", "outcome", "final", "reasoning", "finish_reason", "completion_tokens")
+    return {item["item_id"]: tuple(item[field] for field in fields) for item in items}
+
+
+def log_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("pytest-gptoss-vllm-*"))
+
+
+def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    pytest.importorskip("vllm")
+    make_tiny_gpt_oss(tmp_path / "tiny", context_length=512)
+    (tmp_path / "test_apples.py").write_text(SUITE)
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    drawn = random.Random(SEED)
+
+    with session(tmp_path, "undisturbed") as undisturbed:
+        expected, _ = undisturbed.end()
+    assert [item["item_id"] for item in expected] == [str(n) for n in range(ITEMS)]
+
+    # Sessions are killed one after another, each further on than the one before, some while the
+    # engine starts; what was journalled is never asked again.
+    marks = sorted(drawn.randrange(1, ITEMS // 2) for _ in range(KILLS))
+    kept: list[dict[str, Any]] = []
+    for number, mark in enumerate(marks):
+        before = log_folders()
+        with session(tmp_path, "killed", *(["--gptoss-resume"] if number else [])) as killed:
+            if number and drawn.random() < 0.3:
+                killed.wait_until(killed.core)
+                time.sleep(drawn.uniform(0.0, 10.0))
+            else:
+                killed.wait_for_records(max(mark, len(kept) + 1))
+            killed.kill()
+        records = killed.records()
+        assert records[: len(kept)] == kept
+        assert len(records) < ITEMS
+        kept = records
+        limit = time.monotonic() + 30
+        while log_folders() - before and time.monotonic() < limit:
+            time.sleep(0.1)
+        assert log_folders() <= before
+
+    # Then its core is killed, as the kernel does when memory runs out, and is started again.
+    with session(tmp_path, "killed", "--gptoss-resume") as resumed:
+        resumed.wait_for_records(len(kept) + 20)
+        core = resumed.core()
+        core.kill()
+        items, summary = resumed.end()
+    records = resumed.records()
+    assert records[: len(kept)] == kept
+    assert sorted(int(record["item_id"]) for record in records) == list(range(ITEMS))
+    assert answers(items) == answers(expected)
+    (group,) = summary["groups"]
+    assert sum(group["outcomes"].values()) == group["n"] == group["selected"] == ITEMS
+    (note,) = [note for note in summary["notes"] if "vLLM has died" in note]
+    assert "its core process was ended by SIGKILL, as happens when memory runs out" in note
+    assert "it was started again" in note
+    assert f"note: {note}" in resumed.output
