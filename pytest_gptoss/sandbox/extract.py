@@ -108,13 +108,15 @@ def extract_program(prompt: str, completion: str, entry_point: str) -> str:
         after = _needed(best.free, best.statements, entry_point, set())
         known = {name for s in (*asked.statements(), *after) for name in s.names}
         before = _needed(best.free, others, entry_point, known)
-        return _joined(before, [start + best.body], after)
+        if not before:
+            return _joined([start + best.body], after)
+        return _joined([preamble], before, [start[len(preamble) :] + best.body], after)
     before, entry, after = _program(best, entry_point)
     known = {name for s in (*before, *entry, *after) for name in s.names}
     wanted = set().union(*(s.uses for s in (*before, *entry, *after)))
     known.update(name for s in Source(preamble).statements() for name in s.names)
     helpers = _needed(wanted, others, entry_point, known)
-    return _joined(helpers, [preamble.rstrip()], [*before, *entry, *after])
+    return _joined([preamble], helpers, [*before, *entry, *after])
 
 
 def _clean(text: str) -> str:

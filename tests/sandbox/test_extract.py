@@ -196,8 +196,12 @@ ANSWERS = {
         fenced(FUNCTION.replace("number > least", "positive(number, least)"))
         + fenced("def positive(x, y):\n    return x > y\n\nprint(positive(1, 2))\n")
     ),
+    "fences, a helper apart that uses an import of the prompt": (
+        fenced("def first(x: List[int]) -> int:\n    return x[0]\n")
+        + fenced(FUNCTION.replace("number > least", "first([number]) > least"))
+    ),
     "fences, a body and a helper apart": (
-        fenced("def positive(x, y):\n    return x > y\n")
+        fenced("def positive(x: int, y: int) -> List[bool]:\n    return x > y\n")
         + fenced(BODY.replace("number > least", "positive(number, least)"))
     ),
     "a fence in the docstring": fenced(
