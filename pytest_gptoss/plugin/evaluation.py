@@ -150,7 +150,7 @@ class Evaluation:
                 self.earlier.check_items(self.groups)
                 self._recall = Recall(self.earlier, in_place=False, generate=False)
             record = self.record(self.groups)
-            keep = self._recall.earlier.whole if self.settings.resume and self._recall else None
+            keep = self._recall.earlier.whole if self._recall and self._recall.in_place else 0
             self._journal = Journal(directory.journal, header_of(self.groups, record), keep=keep)
         except OSError as error:
             directory.discard()

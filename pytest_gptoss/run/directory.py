@@ -75,9 +75,19 @@ class RunDirectory:
             "continue; leave out --gptoss-resume to start one there"
         )
 
+    def _holds_a_run(self) -> bool:
+        """Whether its journal has a whole first line; a process may have been killed before."""
+        try:
+            with self.journal.open("rb") as lines:
+                return lines.readline().endswith(b"\n")
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+
     def _check_fresh(self) -> None:
         """Refuse a folder in which files of ours, or of somebody else's, would be overwritten."""
-        if self.journal.exists():
+        if self._holds_a_run():
             raise UsageError(
                 f"{self.path} already holds a run, which is never overwritten; continue it with "
                 "--gptoss-resume, or name a fresh folder with --gptoss-run"

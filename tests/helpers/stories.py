@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -107,7 +108,11 @@ class Story:
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """Run pytest in this process."""
-        return self.pytester.runpytest(*QUIET, "-p", "no:cacheprovider", *arguments)
+        result = self.pytester.runpytest(*QUIET, "-p", "no:cacheprovider", *arguments)
+        for summary in self.path.glob("**/summary.json"):
+            if (summary.parent / "items.jsonl").exists():
+                adds_up(summary.parent)
+        return result
 
     def summary(self, run: str = "run") -> dict[str, Any]:
         """The run's ``summary.json``."""
@@ -126,6 +131,33 @@ class Story:
             for path in self.path.rglob("*")
             if "__pycache__" not in path.parts
         }
+
+
+def adds_up(run: Path) -> None:
+    """Assert what holds of every run, however it ended: each answer is counted once, as what it is.
+
+    An error is no wrong answer, an empty one is not correct, one that was cancelled is not counted.
+    """
+    summary = json.loads((run / "summary.json").read_text())
+    items = [json.loads(line) for line in (run / "items.jsonl").read_text().splitlines()]
+    keys = [(i["model"], i["benchmark"], i["item_id"], i["repeat"]) for i in items]
+    assert len(set(keys)) == len(keys)
+    for group in summary["groups"]:
+        of_group = [
+            i for i in items if (i["model"], i["benchmark"]) == (group["model"], group["benchmark"])
+        ]
+        counted = Counter(item["outcome"] for item in of_group)
+        assert counted == Counter(group["outcomes"])
+        assert group["n"] == len(of_group)
+        assert group["n"] + group["cancelled"] == group["selected"]
+    for item in items:
+        failed = item["outcome"] == "error"
+        assert (item["score"] is None) == failed
+        assert failed or item["error"] is None
+        assert item["outcome"] != "correct" or item["final"].strip()
+    missing = sum(group["cancelled"] for group in summary["groups"])
+    assert summary["complete"] == (missing == 0)
+    assert summary["complete"] or summary["stopped"]
 
 
 def rounds(*, short: int, long: int) -> int:
