@@ -139,11 +139,10 @@ class Model:
         except CancelledError:
             self._check()
             raise self._scheduler.no_more() from None
-        except EngineError:  # also that of an engine which is closed under the question
-            if self._scheduler.over is not None:
-                raise self._scheduler.no_more() from None
-            raise
         except GptossError as error:
+            # An engine which is closed under the question has its own words for that.
+            if isinstance(error, EngineError) and self._scheduler.over is not None:
+                raise self._scheduler.no_more() from None
             # The message says it all; the engine's frames hold what a traceback must not show.
             raise error.with_traceback(None) from None
         except BaseException:
