@@ -294,7 +294,8 @@ def _decide(fields: dict[str, Any], before: Sequence[float], after: Sequence[flo
         "loss": gate.loss,
         "interval": [gate.low, gate.high],
         "noise": list(gate.estimate.noise),
-        "rounds_needed": gate.rounds_needed,
+        # Rounds of one session share their memory, so that more of them tell no more.
+        "rounds_needed": None if fields["figure"] == "memory" else gate.rounds_needed,
     }
 
 

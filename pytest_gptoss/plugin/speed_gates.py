@@ -94,17 +94,14 @@ class SpeedGates:
         return self._held[spec.label]
 
     def arrange(self, items: list[pytest.Item]) -> None:
-        """Put each gate behind its load again, from where sorting by model has taken it."""
-        gates: dict[pytest.Item, list[pytest.Item]] = {}
+        """Put the gates behind the last load: what they compute with takes memory of its own."""
         selected = set(items)
-        for item in items:
-            if isinstance(item, SpeedGateItem) and item.owner in selected:
-                gates.setdefault(item.owner, []).append(item)
-        moved = {gate for of_load in gates.values() for gate in of_load}
-        if moved:
-            items[:] = [
-                test for item in items if item not in moved for test in (item, *gates.get(item, ()))
-            ]
+        gates = [i for i in items if isinstance(i, SpeedGateItem) and i.owner in selected]
+        if gates:
+            moved, owners = set(gates), {gate.owner for gate in gates}
+            others = [item for item in items if item not in moved]
+            last = max(place for place, item in enumerate(others) if item in owners)
+            items[:] = [*others[: last + 1], *gates, *others[last + 1 :]]
 
     # --- measuring -------------------------------------------------------------------------------
 

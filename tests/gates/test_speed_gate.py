@@ -145,6 +145,12 @@ def test_a_noisy_machine_shows_its_noise() -> None:
     assert "rounds vary by 27.2 %; about 365 rounds would settle it" in gate["sentence"]
 
 
+def test_more_rounds_tell_no_more_of_memory() -> None:
+    gate = judged("memory", speed(), speed({"memory": times(1.05)}))
+    assert gate["verdict"] == "inconclusive"
+    assert "more rounds would not settle it" in gate["sentence"]
+
+
 def test_longer_answers_are_a_cause_beside_the_verdict() -> None:
     after = speed({"latency": times(1.4)}, lengths=37.6)
     gate = judged("latency", speed(), after)

@@ -241,6 +241,15 @@ def test_longer_answers_are_named_as_a_cause(pytester: pytest.Pytester) -> None:
     assert cause in said(result)
 
 
+def test_gates_stand_behind_all_loads(story: SpeedStory) -> None:
+    """What they compute with would be part of the next load's memory."""
+    story.suite(LOAD, LOAD.replace("concurrency=4", "concurrency=2"))
+    story.have_baseline(lambda _, rounds: rounds)
+    result = story.run("--collect-only", "-q")
+    ids = [line for line in result.outlines if "test_load[" in line]
+    assert ["gate" in each for each in ids] == [False] * 2 + [True] * 4
+
+
 def test_strict_demands_a_baseline(story: SpeedStory) -> None:
     result = story.run("--gptoss-gate", "strict")
     # Memory and energy of a server are not known, which no baseline could mend.
