@@ -178,7 +178,7 @@ def _disturbed(rounds: Sequence[Round], cpus: int | None) -> str | None:
 def differences(baseline: Speed, candidate: Speed) -> tuple[list[str], list[dict[str, Any]]]:
     """What forbids comparing two, in words, and what the comparison is about."""
     forbidding = [
-        f"{what} {key} {_shown(before)} → {_shown(after)}"
+        f"{what if key == what else f'{what} {key}'} {_shown(before)} → {_shown(after)}"
         for what in ("hardware", "engine")
         for key, before, after in _changes(getattr(baseline, what), getattr(candidate, what))
     ]

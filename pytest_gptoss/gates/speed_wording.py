@@ -12,6 +12,7 @@ __all__ = ["cause", "quantity", "sentence", "speed_block"]
 _GIB = 2**30
 _WORTH_SAYING = 0.01
 _CHANGES_SHOWN = 8
+_REASONS_SHOWN = 3
 
 _HEADS = {
     "improved": "Improved",
@@ -49,7 +50,10 @@ def sentence(gate: Mapping[str, Any]) -> str:
     """The verdict in words."""
     verdict = gate["verdict"]
     if verdict == "not comparable":
-        return f"Not comparable: {gate['why']}."
+        reasons = gate["why"].split("; ")
+        left = len(reasons) - _REASONS_SHOWN
+        more = f" (and {left} more)" if left > 0 else ""
+        return f"Not comparable: {'; '.join(reasons[:_REASONS_SHOWN])}{more}."
     what = {"latency": "p99 latency", "memory": "peak memory"}.get(gate["figure"], gate["figure"])
     before, after = (quantity(gate["figure"], mean) for mean in gate["means"])
     seen = f"{what} {before} → {after} ({100 * (gate['ratio'] - 1):+.1f} %"

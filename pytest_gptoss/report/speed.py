@@ -57,13 +57,24 @@ def speed_lines(throughput: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
             yield Text(_aligned(row, widths))
             for note in (*load["notes"], *([load["disturbed"]] if load["disturbed"] else ())):
                 yield Text(f"    note: {note}", style="yellow")
-            for figure, gate in load["gates"].items():
-                line = Text(f"    gate  {figure:<10}  ", style="dim")
-                yield line.append(gate["sentence"], style=f"not dim {_COLOURS[gate['verdict']]}")
-                if gate["cause"] is not None:
-                    yield Text(f"          {'':<10}  {gate['cause']}", style="yellow")
+            yield from _gate_lines(load["gates"])
         for figure, why in {k: v for load in loads for k, v in load["unknown"].items()}.items():
             yield Text(f"  {figure} is not known: {why}", style="dim")
+
+
+def _gate_lines(gates: Mapping[str, Mapping[str, Any]]) -> Iterator[Text]:
+    """A line for each gate; those that say the same share one."""
+    from rich.text import Text
+
+    alike: dict[str, list[str]] = {}
+    for figure, gate in gates.items():
+        alike.setdefault(gate["sentence"], []).append(figure)
+    for sentence, figures in alike.items():
+        gate = gates[figures[0]]
+        line = Text(f"    gate  {', '.join(figures):<10}  ", style="dim")
+        yield line.append(sentence, style=f"not dim {_COLOURS[gate['verdict']]}")
+        if gate["cause"] is not None:
+            yield Text(f"          {'':<10}  {gate['cause']}", style="yellow")
 
 
 def _under(model: Mapping[str, Any]) -> list[str]:

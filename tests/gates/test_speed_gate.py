@@ -89,7 +89,7 @@ def test_the_other_figures_do_not_matter() -> None:
     [
         ({"hardware": {"cpu": "another", "cpus": 2, "gpus": []}}, "hardware cpu a CPU → another"),
         ({"engine": {"engine": "vllm", "max_num_seqs": 8}}, "engine max_num_seqs 256 → 8"),
-        ({"engine": {"engine": "embedded"}}, "engine engine vllm → embedded"),
+        ({"engine": {"engine": "embedded"}}, "engine vllm → embedded"),
     ],
 )
 def test_other_hardware_and_other_settings_are_not_compared(
