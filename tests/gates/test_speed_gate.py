@@ -41,7 +41,7 @@ def speed(
         model="tiny",
         origin="baselines/tiny/throughput.json",
         date="2026-11-22T12:00:00+00:00",
-        hardware={"cpu": "a CPU", "cpus": 2, "gpus": []},
+        hardware={"cpu": "a CPU", "cpus": 2, "gpus": ["H200"]},
         engine={"engine": "vllm", "max_num_seqs": 256},
         software={"version": "0.32.0"},
         loads={NAME: LoadSpeed(LOAD.describe(), found, {}, [lengths] * 6)},
@@ -143,6 +143,17 @@ def test_a_noisy_machine_shows_its_noise() -> None:
     assert gate["verdict"] == "inconclusive"
     assert "no pass" in gate["sentence"]
     assert "rounds vary by 27.2 %; about 365 rounds would settle it" in gate["sentence"]
+
+
+def test_memory_of_processes_is_judged_by_a_baseline_of_two_sessions_only() -> None:
+    on_cpus = {"cpu": "a CPU", "cpus": 2, "gpus": []}
+    before = speed(hardware=on_cpus)
+    bigger = speed({"memory": times(1.5)}, hardware=on_cpus, date="2026-11-24T12:00:00+00:00")
+    gate = judged("memory", before, bigger)
+    assert gate["verdict"] == "inconclusive"
+    assert "saved twice it knows by how much" in gate["sentence"]
+    twice = with_noise(speed(hardware=on_cpus, date="2026-11-23T12:00:00+00:00"), before)
+    assert judged("memory", twice, bigger)["verdict"] == "regressed"
 
 
 def test_more_rounds_tell_no_more_of_memory() -> None:
