@@ -45,9 +45,6 @@ SIZES = {"test_gsm8k.py": 1319, "test_mmlu.py": 14042}
 TARGET_PER_ITEM_MS, TARGET_FIXED_S = 1.0, 1.5
 ENGINE_PER_ITEM_MS = 0.6
 
-PEERS = {"lm-eval 0.4": (2.1, 9.8), "inspect_ai 0.3": (14.8, 3.9)}
-"""CPU per item (ms) and fixed (s) of other harnesses on the same work, for scale."""
-
 
 def best(costs: Sequence[Cost]) -> Cost:
     """The round that was disturbed the least."""
@@ -146,11 +143,6 @@ def show(title: str, small: Cost, large: Cost, per_item_ms: float, fixed_s: floa
     print(f"against the target of {per_item_ms} ms per item: {cpu / per_item_ms:.2f} x")
     if fixed_s is not None:
         print(f"against the target of {fixed_s} s fixed: {cpu_fixed / fixed_s:.2f} x")
-        for peer, (peer_ms, peer_s) in PEERS.items():
-            print(
-                f"against {peer} ({peer_ms} ms + {peer_s} s): {cpu / peer_ms:.2f} x per item, "
-                f"{cpu_fixed / peer_s:.2f} x fixed"
-            )
 
 
 def main() -> None:
