@@ -44,6 +44,7 @@ def settle(config: dict[str, Any]) -> None:
 
     * ``pipes``, ``control``, ``highest``: the descriptors that we were given, and the last of them.
     * ``limits``: names of rlimits and their values.
+    * ``groups``: the entrances, as descriptors, to the control groups to join.
     * ``supervised``: run in a child, and stay behind to kill all that comes of it.
     * ``first``: run in a child, and stay behind as process 1 of our namespace.
     * ``user``: the user and group to become; ``read_all``: go on reading what only root may.
@@ -57,6 +58,7 @@ def settle(config: dict[str, Any]) -> None:
         _stay_behind(config["control"], config["highest"], namespaces)
     if config.get("first"):
         _stay_first(config["highest"])
+    _join(config["groups"])
     ruleset = None
     if namespaces is not None:
         _new_root(namespaces)
@@ -71,6 +73,19 @@ def settle(config: dict[str, Any]) -> None:
         resource.setrlimit(getattr(resource, name), (value, value))
     if "filter" in config:
         _load(config["filter"])
+
+
+def _join(groups: list[int]) -> None:
+    """Enter the groups that bound this process and all that comes of it.
+
+    Those who stay behind are not in them, so that they can neither be ended nor counted there; and
+    the groups are entered while we can see them, before a namespace of our own has them as its top.
+    """
+    for group in groups:
+        try:
+            os.write(group, b"0")
+        except OSError as error:
+            raise OSError(error.errno, f"joining its control group: {error.strerror}") from None
 
 
 def _wire(requests: int, replies: int, highest: int) -> None:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from pytest_gptoss.sandbox import watch
+from pytest_gptoss.sandbox import cgroups, watch
 from pytest_gptoss.sandbox.view import interpreter
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ class Confined:
         control: socket.socket,
         limits: Limits,
         end: End,
+        group: cgroups.Group | None,
     ) -> None:
         self.process = process
         self.requests, self.replies, output = pipes
@@ -118,10 +119,14 @@ class Confined:
         self._ending = threading.Lock()
         self._killing = threading.Lock()
         self._ended = self._killed = False
-        self._watched = watch.add(process.pid, output, limits, self._end)
+        self._group = group
+        struck = (lambda: False) if group is None else group.exceeded
+        self._watched = watch.add(process.pid, output, limits, self._end, struck)
 
     def exceeded(self) -> str | None:
-        """Name the bound for which a watchdog ended the program: "memory" or "output"."""
+        """Name the bound for which the program, or part of it, was ended: "memory" or "output"."""
+        if self._watched.exceeded is None and self._group is not None and self._group.exceeded():
+            return "memory"
         return self._watched.exceeded
 
     @property
@@ -139,6 +144,8 @@ class Confined:
                 self.process.kill()
             self.process.wait()
             self._watched.stop()
+            if self._group is not None:
+                self._group.remove()
             self._control.close()
             os.close(self.requests)
             os.close(self.replies)
@@ -191,12 +198,17 @@ def start(
         control, control_in = socket.socketpair()
         theirs.callback(control_in.close)
         ours.callback(control.close)
-        passed = (requests_in, replies_in, control_in.fileno(), *passing)
+        group, entrances = cgroups.new(limits), []
+        if group is not None:
+            ours.callback(group.remove)
+            entrances = theirs.enter_context(group.entrances())
+        passed = (requests_in, replies_in, control_in.fileno(), *entrances, *passing)
         told = {
             **config,
             "pipes": passed[:2],
             "control": passed[2],
             "highest": max(passed),
+            "groups": entrances,
             "limits": _rlimits(limits, identity.tasks),
             "user": identity.last,
         }
@@ -223,7 +235,7 @@ def start(
         ).result()
         _first_to_go(process.pid)
         ours.pop_all()
-    return Confined(process, (requests, replies, output), control, limits, end)
+    return Confined(process, (requests, replies, output), control, limits, end, group)
 
 
 def tell(process: subprocess.Popen[bytes], control: socket.socket) -> None:

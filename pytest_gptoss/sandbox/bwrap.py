@@ -10,7 +10,7 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING
 
-from pytest_gptoss.sandbox import base, privileges, seccomp
+from pytest_gptoss.sandbox import base, cgroups, privileges, seccomp
 from pytest_gptoss.sandbox.view import view
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Bwrap:
         """Name the version and the layers in force."""
         version = ".".join(map(str, self._version))
         user = "uid" if self._root else "user"
-        return f"bwrap {version} [{user} pid net mount ipc uts seccomp rlimits; memory: watchdog]"
+        return f"bwrap {version} [{user} pid net mount ipc uts seccomp rlimits; {cgroups.bound()}]"
 
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` in namespaces of its own."""

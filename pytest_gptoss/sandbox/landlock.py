@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_gptoss.sandbox import _border, base, privileges, seccomp
+from pytest_gptoss.sandbox import _border, base, cgroups, privileges, seccomp
 from pytest_gptoss.sandbox.view import view
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Landlock:
     def describe(self) -> str:
         """Name the version and the layers in force."""
         user = "uid " if self._root else ""
-        return f"landlock {self._version} [{user}landlock seccomp rlimits; memory: watchdog]"
+        return f"landlock {self._version} [{user}landlock seccomp rlimits; {cgroups.bound()}]"
 
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` under Landlock."""

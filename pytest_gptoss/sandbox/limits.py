@@ -15,8 +15,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Args:
         timeout_s: Wall-clock seconds, from the moment at which the program is ready to be called.
             Processor time is held to two seconds more.
-        memory_mb: Megabytes (2^20 bytes) of address space of each process; the resident memory of
-            all of them together is held to a quarter more by a watchdog.
+        memory_mb: Megabytes (2^20 bytes) of address space of each process; what all of them hold
+            together is bounded by a quarter more.
         processes: Processes and threads at one time, the program's own included.
         file_mb: Megabytes of one file.
         output_kb: Kilobytes on standard output and error together; more ends the program.
@@ -46,3 +46,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             value = getattr(self, name)
             if not least <= value <= most:
                 raise ValueError(f"{name} must lie between {least} and {most}, got {value!r}")
+
+    @property
+    def tree_bytes(self) -> int:
+        """Bytes of memory that all processes together may hold."""
+        return (self.memory_mb << 20) * 5 // 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_gptoss.sandbox import base, privileges, seccomp
+from pytest_gptoss.sandbox import base, cgroups, privileges, seccomp
 from pytest_gptoss.sandbox.view import view
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Namespaces:
     def describe(self) -> str:
         """Name the layers in force."""
         user = "uid" if self._root else "user"
-        return f"namespaces [{user} pid net mount ipc uts seccomp rlimits; memory: watchdog]"
+        return f"namespaces [{user} pid net mount ipc uts seccomp rlimits; {cgroups.bound()}]"
 
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` in namespaces of its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from pytest_gptoss.sandbox import base, privileges
+from pytest_gptoss.sandbox import base, cgroups, privileges
 
 if TYPE_CHECKING:
     from pytest_gptoss.sandbox.limits import Limits
@@ -20,7 +20,7 @@ class Unconfined:
 
     def describe(self) -> str:
         """Name what is in force."""
-        return "none [rlimits; memory: watchdog]"
+        return f"none [rlimits; {cgroups.bound()}]"
 
     def start(self, source: str, limits: Limits) -> base.Confined:
         """Start ``source`` under its limits, and on Linux under a supervisor that ends it."""

@@ -21,8 +21,6 @@ __all__ = ["TICK_S", "Watched", "add", "descendants", "resident_bytes"]
 
 # Memory is looked at this often. In 50 ms a machine fills some 100 MB per core.
 TICK_S = 0.05 if sys.platform == "linux" else 0.25
-# How far the sum may go beyond the limit of one process: shared pages count once for each.
-_SLACK = 1.25
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -34,14 +32,22 @@ class Watched:
         said: Its output so far, up to the limit.
     """
 
-    def __init__(self, pid: int, output: int, limits: Limits, end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pid: int,
+        output: int,
+        limits: Limits,
+        end: Callable[[], None],
+        struck: Callable[[], bool],
+    ) -> None:
         self.exceeded: str | None = None
         self.said = b""
         self.pid = pid
         self._printed = 0
         self._output = output
         self._most = limits.output_kb << 10
-        self._memory = int((limits.memory_mb << 20) * _SLACK)
+        self._memory = limits.tree_bytes
+        self._struck = struck
         self._end = end
         os.set_blocking(output, False)
 
@@ -58,8 +64,8 @@ class Watched:
         return bool(data) and self.exceeded is None
 
     def weigh(self) -> None:
-        """End the tree if it holds too much memory."""
-        if self.exceeded is None and resident_bytes(self.pid) > self._memory:
+        """End the tree if it holds too much memory, or the kernel has already struck at it."""
+        if self.exceeded is None and (self._struck() or resident_bytes(self.pid) > self._memory):
             self._trip("memory")
 
     def _trip(self, bound: str) -> None:
@@ -127,12 +133,19 @@ class _Watcher:
                 due = time.monotonic() + TICK_S
 
 
-def add(pid: int, output: int, limits: Limits, end: Callable[[], None]) -> Watched:
+def add(
+    pid: int,
+    output: int,
+    limits: Limits,
+    end: Callable[[], None],
+    struck: Callable[[], bool] = lambda: False,
+) -> Watched:
     """Watch the tree below process ``pid``, which prints to the pipe ``output``.
 
-    ``end`` has the tree killed, without waiting for it; it is called from another thread.
+    Both are called from another thread: ``end`` has the tree killed, without waiting for it, and
+    ``struck`` tells whether the kernel has ended part of it for its memory.
     """
-    tree = Watched(pid, output, limits, end)
+    tree = Watched(pid, output, limits, end, struck)
     _watcher.add(tree)
     return tree
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_gptoss.errors import SandboxError
+from pytest_gptoss.sandbox import cgroups, selftest
 from pytest_gptoss.sandbox import choose as chooser
-from pytest_gptoss.sandbox import selftest
 from pytest_gptoss.sandbox.choose import LADDER, choose, probe, shortfall
 from pytest_gptoss.sandbox.privileges import is_root
 from pytest_gptoss.sandbox.unconfined import Unconfined
@@ -200,4 +200,4 @@ def test_each_says_what_is_in_force() -> None:
             told = choose(name).describe()
             assert told.startswith(name)
             assert "rlimits" in told
-            assert "memory: watchdog" in told
+            assert told.endswith(f"; {cgroups.bound()}]")

@@ -44,3 +44,16 @@ def test_it_holds_for_an_ordinary_user(
     assert result.returncode == 0, result.stdout + result.stderr
     # They did not merely skip.
     assert len(re.findall(r"^PASSED ", result.stdout, re.MULTILINE)) >= 10
+
+
+def test_an_ordinary_user_makes_no_groups(ordinary_user: tuple[str, dict[str, Any]]) -> None:
+    # Nothing on the machine belongs to this user, so that no group does.
+    program, how = ordinary_user
+    source = """
+from pytest_gptoss.sandbox import cgroups
+from pytest_gptoss.sandbox.limits import Limits
+print(cgroups.new(Limits()), cgroups.bound())
+"""
+    command = [program, "-W", "error", "-c", source]
+    result = subprocess.run(command, **how, capture_output=True, text=True, check=True)
+    assert (result.stdout, result.stderr) == ("None memory: watchdog\n", "")
