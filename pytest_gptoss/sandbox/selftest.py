@@ -81,6 +81,8 @@ def _worst(told: dict[str, Any]) -> str | None:
         return f"a program in it held descriptors that are not its own: {told['open']}"
     if told["processes"] > _LIMITS.processes + _STRAY:
         return "a program in it could start processes without end"
+    if not told["seen"]:
+        return "this kernel does not list a process's children, so that none could be watched"
     return None
 
 
@@ -90,7 +92,7 @@ def _run(rung: base.Rung, there: dict[str, Any]) -> dict[str, Any] | str:
         confined = rung.start(_attempts(), _LIMITS)
     except OSError as error:
         return str(error)
-    told = b""
+    told, seen = b"", False
     try:
         os.write(confined.requests, json.dumps(there).encode())
         poll = select.poll()
@@ -100,14 +102,13 @@ def _run(rung: base.Rung, there: dict[str, Any]) -> dict[str, Any] | str:
             if not part:
                 break
             told += part
-        if told and sys.platform == "linux" and not watch.descendants(confined.process.pid):
-            return "this kernel does not list a process's children, so that none could be watched"
+        seen = sys.platform != "linux" or bool(watch.descendants(confined.process.pid))
     except BrokenPipeError:
         pass
     finally:
         confined.kill()
     try:
-        return dict(json.loads(told))
+        return {**json.loads(told), "seen": seen}
     except ValueError:
         # The last line is the error itself, or what bubblewrap said.
         said = confined.said.splitlines() or ["the interpreter ended without a word"]
