@@ -58,8 +58,14 @@ def afresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def groups_of(process: int, places: list[Path]) -> list[Path]:
     """Return the folders of the groups of ours that a process is in, memory's first."""
-    made = [listed for place in places for listed in place.glob("pytest-gptoss-*/*/cgroup.procs")]
-    return [listed.parent for listed in made if process in members(listed.parent)]
+    found = []
+    for place in places:
+        for session in place.glob("pytest-gptoss-*"):
+            # Another session's may go while we look.
+            with contextlib.suppress(OSError):
+                groups = filter(Path.is_dir, session.iterdir())
+                found += [group for group in groups if process in members(group)]
+    return found
 
 
 def members(group: Path) -> list[int]:
