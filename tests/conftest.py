@@ -9,6 +9,12 @@ import pytest
 from stories import Story
 
 
+@pytest.fixture(autouse=True)
+def _no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sessions that tests start are no workers, though these tests may run in one."""
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+
 @pytest.fixture
 def story(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Story:
     """A folder with the suite ``test_sums.py`` of ten sums, and recorded answers to them."""

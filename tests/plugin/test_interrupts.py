@@ -235,6 +235,8 @@ import pytest
 
 STEPS = {steps}
 done = 0
+# A shell ignores interrupts for what it runs in the background, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def count(frame, event, argument):
     global done

@@ -7,7 +7,7 @@ from stories import QUIET, Story, said
 
 
 def generated(story: Story) -> set[str]:
-    lines = (story.path / "run" / "journal.jsonl").read_text().splitlines()[1:]
+    lines = (story.path / "run" / "journal.jsonl").read_text().splitlines()[2:]
     return {json.loads(line)["item_id"] for line in lines}
 
 

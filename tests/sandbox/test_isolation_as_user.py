@@ -24,7 +24,8 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def ordinary_user() -> Iterator[tuple[str, dict[str, Any]]]:
-    with tempfile.TemporaryDirectory(prefix="ordinary-") as home:
+    # TMPDIR may lie in a folder that only root may enter.
+    with tempfile.TemporaryDirectory(prefix="ordinary-", dir="/tmp") as home:
         yield settle_ordinary_user(Path(home))
 
 

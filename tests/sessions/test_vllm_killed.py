@@ -78,7 +78,7 @@ class Session:
                         "--gptoss-run",
                         "run",
                         "--gptoss-max-tokens",
-                        "24",
+                        "64",
                     ),
                     # So that a run takes some seconds, and that no token hangs on the batch.
                     *("--gptoss-engine-arg", "max_num_seqs=4"),
@@ -173,7 +173,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, short: P
 
     # Sessions are killed one after another, each further on than the one before, some while the
     # engine starts; what was journalled is never asked again.
-    marks = sorted(ITEMS + drawn.randrange(20, ITEMS // 2) for _ in range(KILLS))
+    marks = sorted(ITEMS + drawn.randrange(20, ITEMS // 3) for _ in range(KILLS))
     kept: list[dict[str, Any]] = []
     for number, mark in enumerate(marks):
         with session(tmp_path, *(["--gptoss-resume"] if number else [])) as killed:

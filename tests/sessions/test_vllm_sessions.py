@@ -69,7 +69,7 @@ def test_all_of_gsm8k_through_vllm_in_process(data_folder: Path, tmp_path: Path)
     assert engine["engine"] == "vllm"
     assert engine["version"]
     journal = (tmp_path / "run" / "journal.jsonl").read_text().splitlines()
-    assert len(journal) == 1319 + 1
+    assert len(journal) == 1319 + 2  # after what was asked, and of which engine
 
 
 def test_greedy_answers_of_server_and_process_are_equal(data_folder: Path, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_greedy_answers_of_server_and_process_are_equal(data_folder: Path, tmp_p
 
 def transcripts(run: Path) -> dict[str, str]:
     """What was generated for each item, whatever was made of it."""
-    lines = (run / "journal.jsonl").read_text().splitlines()[1:]
+    lines = (run / "journal.jsonl").read_text().splitlines()[2:]
     records = {record["item_id"]: record["completion"] for record in map(json.loads, lines)}
     return {
         item_id: completion.get("raw")
