@@ -174,7 +174,9 @@ class Scheduler:
     def release(self, label: str) -> None:
         """Tell that no further test will talk to this model itself."""
         self._released.add(label)
-        if self._loop is not None and not self.ended:
+        if self._loop is None or self.ended or self.over is not None:
+            return  # nobody waits for the engine any more
+        with contextlib.suppress(EngineError):  # the session's time may run out just now
             self.ask(self._nudge())
 
     def cancel(self) -> None:
