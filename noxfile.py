@@ -66,13 +66,16 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """All tests; those of the engines that need torch run on one Python."""
+    """All tests; those of the engines that need torch, and the slow ones, run on one Python."""
+    # A file stays in one process, so that each engine is started once.
+    command = ["pytest", "-n", "2", "--dist", "loadfile"]
     if session.python == ENGINES_PYTHON:
         _install_engines(session, vllm=True)
     else:
         session.install(".[test]", "openai-harmony>=0.0.8")
-    # A file stays in one process, so that each engine is started once.
-    session.run("pytest", "-n", "2", "--dist", "loadfile", *session.posargs)
+        # What takes long is the same for every Python, too.
+        command += ["-m", "not slow"]
+    session.run(*command, *session.posargs)
 
 
 @nox.session
