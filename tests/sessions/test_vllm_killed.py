@@ -78,10 +78,10 @@ class Session:
                         "--gptoss-run",
                         "run",
                         "--gptoss-max-tokens",
-                        "64",
+                        "40",
                     ),
-                    # So that a run takes some seconds, and that no token hangs on the batch.
-                    *("--gptoss-engine-arg", "max_num_seqs=4"),
+                    # So that a run is long enough to be killed in, and no token hangs on the batch.
+                    *("--gptoss-engine-arg", "max_num_seqs=1"),
                     *("--gptoss-engine-arg", "dtype=float32", *arguments),
                 ],
                 stdout=out,
