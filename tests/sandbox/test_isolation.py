@@ -412,7 +412,7 @@ def has_ended(process: int) -> bool:
     try:
         # Whose parent is gone may wait for the machine's init, which need not care.
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True
 
 
