@@ -1,13 +1,16 @@
 """The journal: every completion is on disk before it is counted.
 
-One JSON record per line, appended and flushed to disk in small groups by a thread of its own, so
+One JSON record per line, appended in small groups by one thread and flushed to disk by another, so
 that neither the event loop nor pytest ever waits for the disk. A process that is killed loses at
-most the completions of the last group, none of which had been counted.
+most the completions of the last tenth of a second, a machine that loses power those of the last
+flush; none of them had been counted. Two threads, as a flush takes many seconds on a disk that
+others write gigabytes to, and what arrives meanwhile must survive a kill.
 """
 
 from __future__ import annotations
 
 import os
+import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,9 @@ from pytest_gptoss.records import Completion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Counted = Callable[[int, int], None]
+    _Placed = list[tuple[int, int, Counted]]  # offset, length, and who is told
 
 __all__ = ["SCHEMA", "Header", "Journal", "JournalRecord", "Opened", "Selected", "read_journal"]
 
@@ -98,13 +104,18 @@ class Journal:
         except OSError:
             os.close(self._file)
             raise
-        self._waiting: list[tuple[bytes, Callable[[int, int], None]]] = []
+        self._waiting: list[tuple[bytes, Counted]] = []
         self._wake = threading.Condition()
         self._full = threading.Event()
         self._closing = False
         self._on_group: Callable[[], None] = lambda: None
-        self._thread = threading.Thread(target=self._flush, name="gptoss-journal", daemon=True)
-        self._thread.start()
+        self._written: queue.SimpleQueue[_Placed | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=work, name=f"gptoss-journal-{name}", daemon=True)
+            for name, work in (("write", self._write_groups), ("flush", self._flush_groups))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def _prepare(self, header: Header | None, keep: int | None) -> int:
         """Bring the file to the end of a whole line, durably; returns where that is."""
@@ -125,17 +136,17 @@ class Journal:
         return self._end
 
     def on_group(self, callback: Callable[[], None]) -> None:
-        """Call this, in the journal's thread, after each group of records and after a failure."""
+        """Call this, in a thread of the journal, after each flush and after a failure."""
         self._on_group = callback
 
     def append(
         self,
         record: JournalRecord | Opened,
-        counted: Callable[[int, int], None] = lambda offset, length: None,
+        counted: Counted = lambda offset, length: None,
     ) -> None:
         """Queue a record; ``counted(offset, length)`` is called once it is on disk.
 
-        The callback runs in the journal's thread, in the order of the records.
+        The callback runs in a thread of the journal, in the order of the records.
         """
         line = self._encode(record) + b"\n"
         with self._wake:
@@ -150,13 +161,14 @@ class Journal:
         return msgspec.json.decode(os.pread(self._file, length, offset), type=JournalRecord)
 
     def close(self) -> None:
-        """Write what is queued and stop the thread; `read` works until `release`."""
+        """Write what is queued and stop the threads; `read` works until `release`."""
         with self._wake:
             self._closing = True
             self._wake.notify()
         self._full.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
 
     def release(self) -> None:
         """Close the file."""
@@ -165,40 +177,66 @@ class Journal:
             os.close(self._file)
             self._file = -1
 
-    def _flush(self) -> None:
+    def _write_groups(self) -> None:
         while True:
             with self._wake:
                 while not self._waiting and not self._closing:
                     self._wake.wait()
                 if not self._waiting:
+                    self._written.put(None)
                     return
             self._full.wait(GROUP_SECONDS)
             with self._wake:
                 group, self._waiting = self._waiting, []
                 if not self._closing:
                     self._full.clear()
-            try:
-                self._store(group)
-            except Exception as error:  # else everybody would wait for ever
-                self.failure = error
-            self._on_group()
+            self._written.put(self._append(group) if self.failure is None else [])
             del group  # or the texts of the last one would be kept while nothing follows
 
-    def _store(self, group: list[tuple[bytes, Callable[[int, int], None]]]) -> None:
-        if self.failure is None:
-            start = self._end
+    def _append(self, group: list[tuple[bytes, Counted]]) -> _Placed:
+        """Write a group; returns the places of its records, none where it could not be written."""
+        start = self._end
+        placed: _Placed = []
+        try:
+            self._write(b"".join(line for line, _ in group))
+        except Exception as error:  # else everybody would wait for ever
+            self._fail(error)
+            return placed
+        for line, counted in group:
+            placed.append((start, len(line), counted))
+            start += len(line)
+        return placed
+
+    def _flush_groups(self) -> None:
+        lost = ended = False
+        while not ended:
+            groups = [self._written.get()]
+            while not self._written.empty():  # what was written during the last flush
+                groups.append(self._written.get())
+            ended = groups[-1] is None
             try:
-                self._write(b"".join(line for line, _ in group))
-                os.fsync(self._file)
-            except OSError as error:
-                self.failure = GptossError(
-                    f"the journal {self.path} cannot be written ({error.strerror}); "
-                    "free or change the place named by --gptoss-run: what was journalled is kept"
-                )
-            else:
-                for line, counted in group:
-                    counted(start, len(line))
-                    start += len(line)
+                # After a flush that failed another may succeed without having written anything.
+                if not lost:
+                    self._flush(groups)
+            except Exception as error:
+                lost = True
+                self._fail(error)
+            self._on_group()
+            del groups
+
+    def _flush(self, groups: list[_Placed | None]) -> None:
+        os.fsync(self._file)
+        for group in groups:
+            for start, length, counted in group or ():
+                counted(start, length)
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, OSError):
+            error = GptossError(
+                f"the journal {self.path} cannot be written ({error.strerror}); "
+                "free or change the place named by --gptoss-run: what was journalled is kept"
+            )
+        self.failure = self.failure or error
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)

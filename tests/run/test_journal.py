@@ -66,6 +66,55 @@ def test_a_full_group_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     journal.release()
 
 
+def test_what_arrives_while_the_disk_flushes_outlives_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    flushing, flushed = threading.Event(), threading.Event()
+
+    def slow(file: int) -> None:
+        flushing.set()
+        assert flushed.wait(60)
+
+    monkeypatch.setattr("os.fsync", slow)
+    counted: list[int] = []
+    journal.append(record(0), lambda *_: counted.append(0))
+    assert flushing.wait(10)
+    journal.append(record(1), lambda *_: counted.append(1))
+    limit = time.monotonic() + 10
+    while len(journal.path.read_bytes().splitlines()) < 3:
+        assert time.monotonic() < limit, "the second record waits for the flush of the first"
+        time.sleep(0.01)
+    assert counted == []
+    flushed.set()
+    journal.release()
+    assert counted == [0, 1]
+
+
+def test_nothing_is_counted_after_a_flush_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    told = threading.Event()
+    journal.on_group(told.set)
+    flush = os.fsync
+    failures = iter([OSError(5, "Input/output error")])
+
+    def once(file: int) -> None:
+        for failure in failures:
+            raise failure
+        flush(file)
+
+    monkeypatch.setattr("os.fsync", once)
+    counted: list[int] = []
+    journal.append(record(0), lambda *_: counted.append(0))
+    assert told.wait(10)
+    journal.append(record(1), lambda *_: counted.append(1))
+    journal.release()
+    assert counted == []
+    assert "cannot be written (Input/output error)" in str(journal.failure)
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_disk_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.jsonl")
