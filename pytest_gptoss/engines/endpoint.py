@@ -19,6 +19,7 @@ import msgspec
 from pytest_gptoss import __version__
 from pytest_gptoss.engines._answer import count, read_answer
 from pytest_gptoss.engines._http import Backoff, Client, ItemTimeoutError
+from pytest_gptoss.engines._names import plain
 from pytest_gptoss.engines._url import Endpoint, Secrets
 from pytest_gptoss.engines.arguments import without_secrets
 from pytest_gptoss.engines.telemetry.readings import Placement
@@ -42,6 +43,7 @@ class _Card(msgspec.Struct):
     id: str
     owned_by: Any = None
     max_model_len: Any = None
+    root: Any = None
 
 
 class _Cards(msgspec.Struct):
@@ -86,6 +88,7 @@ class EndpointEngine:
         self._model = spec.source
         self._endpoint = Endpoint.hide(options.endpoint) if options.endpoint else None
         self._card: _Card | None = None
+        self._aliases: list[str] = []
         self._version: str | None = None
         self._head = b""
         self._tails: dict[tuple[object, ...], bytes] = {}
@@ -105,6 +108,7 @@ class EndpointEngine:
         try:
             cards = await self._served(self._client)
             self._model = self._name_to_ask_for(cards)
+            self._aliases = self._other_names(cards)
             self._endpoint = str(self._client.endpoint)
             await self._ask_version(self._client)
         except BaseException:
@@ -127,6 +131,7 @@ class EndpointEngine:
             "version": self._version,
             "endpoint": self._endpoint,
             "served_model": self._model,
+            "aliases": self._aliases,
             "server": card.owned_by if card and isinstance(card.owned_by, str) else None,
             "max_model_len": count(card.max_model_len) if card else None,
             "prompt_format": "chat completions, by the server's template",
@@ -216,7 +221,7 @@ class EndpointEngine:
         if not by_name:
             self._card = None
             return self.spec.source
-        for alike in (str, _plain):  # first as it is written, then as other servers write it
+        for alike in (str, plain):  # first as it is written, then as other servers write it
             keys = {alike(name) for name in wanted}
             found = [card for card in by_name.values() if alike(card.id) in keys]
             if len(found) == 1:
@@ -231,6 +236,14 @@ class EndpointEngine:
             f"{self._endpoint} serves {', '.join(shown)}{more}, but not "
             f"{self.spec.source}; name one of them with --gptoss-engine-arg model=NAME"
         )
+
+    def _other_names(self, cards: list[_Card] | None) -> list[str]:
+        """What the server loaded, as vLLM says, and under what other names it serves that."""
+        root = self._card.root if self._card is not None else None
+        if not isinstance(root, str) or not root:
+            return []
+        names = dict.fromkeys([root, *(card.id for card in cards or () if card.root == root)])
+        return [name for name in names if name != self._model]
 
     async def _ask_version(self, client: Client) -> None:
         """Note the version of a vLLM server, which tells it outside the OpenAI routes."""
@@ -298,12 +311,6 @@ def _with_instructions(
         first = Message("user", f"{instructions}\n\n{messages[0].content}")
         return (first, *messages[1:])
     return (Message(role, instructions), *messages)
-
-
-def _plain(name: str) -> str:
-    """A model's name without the habits of servers: owner or folder, case, ``:`` and ``.gguf``."""
-    name = name.rstrip("/").rpartition("/")[2].casefold().removesuffix(":latest")
-    return name.removesuffix(".gguf").replace(":", "-")
 
 
 def _whole(arguments: Mapping[str, Any], name: str, default: int, *, least: int) -> int:

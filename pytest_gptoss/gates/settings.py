@@ -159,8 +159,8 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Flat:
 
 
 def _portable(engine: Mapping[str, Any]) -> dict[str, Any]:
-    """An engine's facts without its lists of files, whose places change nothing."""
-    return {key: value for key, value in engine.items() if key not in ("files", "notes")}
+    """An engine's facts without its lists of files and names, which change nothing."""
+    return {k: value for k, value in engine.items() if k not in ("files", "notes", "aliases")}
 
 
 def _without_folder(value: Any) -> Any:

@@ -42,7 +42,7 @@ _DIGITS = 6
 # Of what an engine says of itself, what may change between two runs that are compared.
 _SOFTWARE = ("version", "torch")
 # The same wherever it is, or no setting at all.
-_LEFT_OUT = ("files", "notes", "prompt_format", "card")
+_LEFT_OUT = ("files", "notes", "aliases", "prompt_format", "card")
 
 
 @dataclass(frozen=True)

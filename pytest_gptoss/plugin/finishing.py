@@ -9,6 +9,7 @@ import msgspec
 from pytest_gptoss.engines.arguments import without_secrets
 from pytest_gptoss.errors import UsageError
 from pytest_gptoss.plugin.sandboxing import sandbox_record, sandbox_remarks
+from pytest_gptoss.report.served import served_notes
 from pytest_gptoss.report.warnings import warnings_of
 from pytest_gptoss.run.results import item_records, summarise
 from pytest_gptoss.run.settings import public_url, settings_record
@@ -45,13 +46,18 @@ def write_run(
             summarise(group, metering.figures_of(group) if metering else None)
             for group in evaluation.groups
         ]
+        record = evaluation.record(evaluation.groups)
         summary: dict[str, Any] = {
             "schema": 1,
             "complete": all(group["n"] == group["selected"] for group in figures),
             "interrupted": evaluation.interrupted,
             "stopped": evaluation.stopped,
-            "notes": [*evaluation.remarks, *sandbox_remarks(evaluation.groups)],
-            "settings": evaluation.record(evaluation.groups),
+            "notes": [
+                *evaluation.remarks,
+                *sandbox_remarks(evaluation.groups),
+                *served_notes(figures, record),
+            ],
+            "settings": record,
             "groups": figures,
             "telemetry": metering.figures(evaluation.groups) if metering else None,
         }

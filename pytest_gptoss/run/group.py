@@ -89,6 +89,7 @@ class Tally:
         self.reasoning_tokens = 0
         self.unknown_tokens = 0
         self.latencies = array("d")
+        self.served: Counter[str] = Counter()
         self.kept = 0
         self.generated_tokens = 0
         self.started: float | None = None
@@ -133,6 +134,8 @@ class Tally:
         self.score_sum += score.value
         self.prompt_tokens += completion.prompt_tokens or 0
         self.reasoning_tokens += completion.reasoning_tokens or 0
+        if completion.served_model:
+            self.served[completion.served_model] += 1
         if completion.completion_tokens is None:
             self.unknown_tokens += 1
         else:

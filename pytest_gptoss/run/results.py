@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["ItemRecord", "item_records", "percentiles", "summarise"]
 
 CONFIDENCE = 0.95
+_NAMES = 20
+"""The names of models kept of a server that gives each answer another one."""
 
 
 class ItemRecord(msgspec.Struct, kw_only=True):
@@ -153,6 +155,7 @@ def summarise(group: Group, telemetry: Mapping[str, Any] | None = None) -> dict[
         "wall_s": wall_s,
         "tokens_per_s": tally.completion_tokens / wall_s if known and wall_s else None,
         "latency_s": percentiles(tally),
+        "served_models": dict(tally.served.most_common(_NAMES)) or None,
         "resumed": _resumed(group),
         "strata": _strata(group),
         "aggregates": {**pass_at_k(group), **_aggregates(group)} or None,

@@ -1,0 +1,37 @@
+"""Model names as servers write them: which of them may mean the same model."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["fits", "plain"]
+
+_SNAPSHOT = re.compile(r"models--(?:[^/]*--)?([^/]+)/snapshots/[^/]+/?\Z")
+# They choose among a gateway's providers of one model.
+_ROUTES = (":latest", ":free", ":nitro", ":floor", ":exacto")
+# A whole date alone: -0528 and -2507 tell releases apart that are different models.
+_DATE = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d\Z")
+
+
+def plain(name: str) -> str:
+    """A model's name without the habits of servers: owner or folder, case, ``:`` and ``.gguf``."""
+    if snapshot := _SNAPSHOT.search(name):
+        name = snapshot[1]
+    name = name.rstrip("/").rpartition("/")[2].casefold()
+    for route in _ROUTES:
+        name = name.removesuffix(route)
+    return name.removesuffix(".gguf").replace(":", "-")
+
+
+def fits(served: str, names: Iterable[str]) -> bool:
+    """Whether a server that answers under this name may have been asked under one of the others.
+
+    A name without a date is often answered by the dated one that stands behind it.
+    """
+    wanted = {plain(name) for name in names}
+    answered = plain(served)
+    return answered in wanted or _DATE.sub("", answered) in wanted

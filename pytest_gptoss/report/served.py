@@ -1,0 +1,96 @@
+"""Who answered: what a reader must know where a server names another model than was asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from pytest_gptoss.engines._names import fits, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["served_notes"]
+
+_SHOWN = 4
+
+
+def served_notes(groups: Iterable[Mapping[str, Any]], settings: Mapping[str, Any]) -> list[str]:
+    """A sentence for each model whose answers may be another's.
+
+    Answers under several names are told of whatever was asked for; a single name only where it is
+    known which one was asked for, as an endpoint's settings say.
+
+    Args:
+        groups: The figures of each group, as in ``summary.json``.
+        settings: The settings record.
+    """
+    groups = list(groups)
+    notes = []
+    for label, model in settings["models"].items():
+        served: Counter[str] = Counter()
+        answers = 0
+        for group in groups:
+            if group["model"] == label:
+                served.update(group["served_models"] or {})
+                answers += group["n"] - group["outcomes"]["error"]
+        note = _told(label, model, served, answers) or _listed(label, model, settings)
+        notes += [] if note is None else [note]
+    return notes
+
+
+def _told(label: str, model: Mapping[str, Any], served: Counter[str], answers: int) -> str | None:
+    """What the answers say of the model that gave them."""
+    engine = model["engine"]
+    asked = engine.get("served_model")
+    names = [label, *_named(model), *(engine.get("aliases") or ()), *([asked] if asked else ())]
+    exact = {plain(name) for name in names}
+    # Other spellings of what was asked for are one name, two dates of it are two.
+    kinds = {asked if plain(name) in exact else plain(name) for name in served}
+    if len(kinds) > 1:
+        shown = ", ".join(f"{n:,} as {_printed(name)}" for name, n in served.most_common(_SHOWN))
+        more = f" and {len(served) - _SHOWN} more names" if len(served) > _SHOWN else ""
+        return (
+            f"the answers of {label} came from different models: asked for "
+            f"{_printed(asked or label)}, of {answers:,} came {shown}{more}; these figures are of "
+            "no one model and no comparison with them holds: name a server of one model with "
+            "--gptoss-endpoint, or one model with --gptoss-engine-arg model=NAME, and run again"
+        )
+    if not served or asked is None:
+        return None
+    name = served.most_common(1)[0][0]
+    if fits(name, names):
+        return None
+    return (
+        f"asked for {_printed(asked)}, {served.total():,} of {answers:,} answers came as "
+        f"{_printed(name)}: unless that is another name of {label}, these figures are of another "
+        "model; look at what the server serves, or ask for that name with --gptoss-engine-arg "
+        f"model={_printed(name)}"
+    )
+
+
+def _listed(label: str, model: Mapping[str, Any], settings: Mapping[str, Any]) -> str | None:
+    """That a server's only model was taken, which has another name."""
+    engine = model["engine"]
+    asked = engine.get("served_model")
+    if asked is None or "model" in (settings.get("engine_arguments") or {}):
+        return None
+    named = _named(model)
+    if any(fits(name, named) for name in (asked, *(engine.get("aliases") or ()))):
+        return None
+    return (
+        f"the server lists {_printed(asked)} and no {label}, so {_printed(asked)} was asked: "
+        "unless that is another name of it, these figures are of another model; if it is, say so "
+        f"with --gptoss-engine-arg model={_printed(asked)}"
+    )
+
+
+def _named(model: Mapping[str, Any]) -> list[str]:
+    """What the user asked for; a variant has the names of its model, too."""
+    return [model["name"], model["name"].partition("@")[0], model["source"]]
+
+
+def _printed(name: str) -> str:
+    """A server's own text on one line of the screen."""
+    text = "".join(char if char.isprintable() else "?" for char in name)
+    return text if len(text) <= 100 else f"{text[:99]}…"
