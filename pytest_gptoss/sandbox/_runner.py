@@ -48,7 +48,8 @@ def serve() -> None:
 
     def load() -> None:
         exec(compile(source, f"<{NAME}>", "exec", dont_inherit=True), module.__dict__)
-        getattr(module, entry_point)
+        if not hasattr(module, entry_point):
+            raise NameError(missing(module, entry_point))
 
     answer(0, load, (), {})
     while True:
@@ -59,6 +60,17 @@ def serve() -> None:
         assert kind == CALL
         number, args, kwargs = decode(payload)
         answer(number, getattr(module, entry_point), args, kwargs)
+
+
+def missing(module: types.ModuleType, entry_point: str) -> str:
+    """Say that a program defines no such function, and where it stands instead."""
+    holders = [
+        name
+        for name, value in module.__dict__.items()
+        if isinstance(value, type) and value.__module__ == NAME and entry_point in value.__dict__
+    ]
+    elsewhere = "".join(f"; a class {name} has one" for name in holders[:1])
+    return f"no function {entry_point}{elsewhere}"
 
 
 def answer(number: int, function: Any, args: Any, kwargs: Any) -> None:

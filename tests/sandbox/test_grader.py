@@ -267,6 +267,42 @@ def test_an_answer_that_is_no_program_fails(plain_grader: Grader) -> None:
     assert plain_grader.grade(huge).status == "refused"
 
 
+AS_METHOD = "class Solution:\n    def f(self, x):\n        return sorted(x)\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (AS_METHOD, "it raised NameError: no function f; a class Solution has one"),
+        (f"```python\n{AS_METHOD}\nprint(Solution().f([2, 1]))\n```", "a class Solution has one"),
+        ("class Solution:\n    def g(self, x):\n        return x\n", "no function f"),
+        ("def g(x):\n    return sorted(x)\n", "no function f"),
+    ],
+)
+def test_a_program_without_the_function_fails_and_says_so(
+    plain_grader: Grader, answer: str, why: str
+) -> None:
+    verdict = plain_grader.grade(Program("task", "f", PROMPT, answer, textwrap.dedent(SORTS)))
+    assert verdict.status == "failed"
+    assert verdict.detail is not None
+    assert verdict.detail.endswith(why)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "f = Solution().f\n",
+        "def f(x):\n    return Solution().f(x)\n",
+    ],
+)
+def test_a_method_that_the_answer_makes_the_function_passes(
+    plain_grader: Grader, rest: str
+) -> None:
+    answer = f"Here:\n```python\n{AS_METHOD}\n{rest}```\n"
+    asked = Program("task", "f", PROMPT, answer, textwrap.dedent(SORTS))
+    assert plain_grader.grade(asked) == Verdict("passed")
+
+
 def test_values_that_a_test_cannot_bear_fail() -> None:
     # So many keys with one hash: to put them into a set takes minutes.
     body = "return [n * (2**61 - 1) for n in range(1, 120_000)]"
