@@ -41,8 +41,8 @@ def settle_ordinary_user(home: Path) -> tuple[str, dict[str, Any]]:
         else:
             shutil.copy(spec.origin, packages)
     shutil.copytree(Path(pytest_gptoss.__file__).parent, packages / "pytest_gptoss", ignore=skip)
-    shutil.copytree(project / "tests" / "sandbox", home / "tests" / "sandbox", ignore=skip)
-    shutil.copytree(project / "tests" / "helpers", home / "tests" / "helpers", ignore=skip)
+    for part in ("sandbox", "helpers", "hostile"):
+        shutil.copytree(project / "tests" / part, home / "tests" / part, ignore=skip)
     program, prefix = interpreter()
     if only_root_reads():
         copied = home / "python"

@@ -3,6 +3,15 @@
 Each defines ``attack(yard)``, which is true where it got more than its bounds allow.
 """
 
+# What uses nothing but time shows within a short one that it would use any.
+TIME_ALONE = frozenset(
+    {
+        *("loop", "loop at import", "loop deafly", "loop within one operation"),
+        *("loop in an expression", "swallow every exception", "sleep", "wait for the channel"),
+        *("deadlock", "stop itself"),
+    }
+)
+
 PROGRAMS = {
     "loop": """
 # Never ends.

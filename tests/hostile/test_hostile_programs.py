@@ -14,46 +14,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import corpus_escape
-import corpus_forging
 import corpus_harm
-import corpus_network
-import corpus_resources
-import corpus_secrets
 import pytest
+from corpus_resources import TIME_ALONE
+from gauntlet import CASES, GROUPS, Found, graded, program
 from yard import Yard
 
 from pytest_gptoss.errors import SandboxError
 from pytest_gptoss.sandbox.choose import LADDER, probe
 from pytest_gptoss.sandbox.choose import choose as chosen
-from pytest_gptoss.sandbox.grader import Grader, Program
+from pytest_gptoss.sandbox.grader import Grader
 from pytest_gptoss.sandbox.limits import Limits
 from pytest_gptoss.sandbox.unconfined import Unconfined
 
-GROUPS = {
-    "forging": corpus_forging.PROGRAMS,
-    "secrets": corpus_secrets.PROGRAMS,
-    "network": corpus_network.PROGRAMS,
-    "harm": corpus_harm.PROGRAMS,
-    "resources": corpus_resources.PROGRAMS,
-    "escape": corpus_escape.PROGRAMS,
-}
-CASES = [(group, name) for group, programs in GROUPS.items() for name in programs]
-
-ADD = 'def add(a: int, b: int) -> int:\n    """Return the sum of a and b."""\n'
-ADD_TEST = """
-def check(candidate):
-    assert candidate(1234, 4321) == 5555
-    assert candidate(a=70000, b=7) == 70007
-    for got, right in zip(map(candidate, (1500, 2500), (1, 2)), (1501, 2502), strict=True):
-        assert got == right
-"""
-ATTACK = 'def attack(yard: dict) -> object:\n    """Do it; return true or the secret."""\n'
-ATTACK_TEST = """
-def check(candidate):
-    got = candidate({facts!r})
-    assert got is True or (isinstance(got, str) and {secret!r} in got)
-"""
 # No verdict may take longer, however busy the machine is.
 PATIENCE_S = 60.0
 
@@ -64,34 +37,43 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
         yield Yard(tmp_path_factory.mktemp("y"), cleanup)
 
 
+def rung_or_skip(name: str) -> str:
+    if (reason := probe()[name]) is not None:
+        pytest.skip(f"{name} does not work here: {reason}")
+    return name
+
+
 @pytest.fixture(scope="module", params=LADDER)
 def grader(request: pytest.FixtureRequest) -> Iterator[Grader]:
     """A grader on each rung that works here."""
-    reason = probe()[request.param]
-    if reason is not None:
-        pytest.skip(f"{request.param} does not work here: {reason}")
-    with Grader(chosen(request.param), workers=1) as grader:
+    with Grader(chosen(rung_or_skip(request.param)), workers=1) as grader:
         yield grader
 
 
-def program(group: str, source: str, yard: Yard) -> Program:
-    if group == "forging":
-        return Program("forged", "add", ADD, source, ADD_TEST)
-    test = ATTACK_TEST.format(facts=yard.facts, secret=yard.secret)
-    return Program("attack", "attack", ATTACK, source, test)
+@pytest.fixture(scope="module", params=LADDER)
+def found(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[tuple[str, str], Found]:
+    """What came of the selected programs on each rung that works here."""
+    name = rung_or_skip(request.param)
+    cases = {
+        (params["group"], params["name"])
+        for item in request.session.items
+        if (params := getattr(getattr(item, "callspec", None), "params", {})).get("found") == name
+    }
+    wanted = [case for case in CASES if case in cases]
+    return graded(chosen(name), wanted, tmp_path_factory.mktemp("g"))
 
 
 @pytest.mark.parametrize(("group", "name"), CASES, ids=[f"{g}-{n}" for g, n in CASES])
-def test_it_is_contained(group: str, name: str, grader: Grader, yard: Yard) -> None:
-    limits = Limits(timeout_s=1.5) if group == "resources" else Limits()
-    before = time.monotonic()
-    verdict = grader.grade(program(group, GROUPS[group][name], yard), limits)
-    assert not verdict.passed
-    assert yard.harm() == []
-    assert time.monotonic() - before < PATIENCE_S
+def test_it_is_contained(group: str, name: str, found: dict[tuple[str, str], Found]) -> None:
+    one = found[group, name]
+    assert one.status != "passed"
+    assert one.harm == []
+    assert one.seconds < PATIENCE_S
     # What it says of itself is one line that a terminal only prints.
-    assert verdict.detail
-    assert verdict.detail.isprintable()
+    assert one.detail
+    assert one.detail.isprintable()
 
 
 def test_an_honest_program_passes(grader: Grader, yard: Yard) -> None:
@@ -125,6 +107,16 @@ def test_it_is_effective_where_nothing_confines_it(group: str, name: str, tmp_pa
         assert bool(yard.harm()) == (group != "secrets")
 
 
+def test_what_is_graded_at_once_is_seen_for_itself(tmp_path: Path) -> None:
+    effective = [("harm", "write to a file"), ("secrets", "the project"), ("network", "a datagram")]
+    vain = [("forging", "exit at import"), ("resources", "stop itself"), ("resources", "deadlock")]
+    found = graded(Unconfined(), [*vain[:2], *effective, vain[2]], tmp_path)
+    assert found.keys() == {*effective, *vain}
+    assert {case for case, one in found.items() if one.status == "passed"} == set(effective)
+    assert found["harm", "write to a file"].harm == ["a file or a process was changed"]
+    assert "datagrams was reached" in found["network", "a datagram"].harm
+
+
 def test_a_process_that_is_left_would_be_seen(yard: Yard) -> None:
     source = corpus_harm.MARK + "def attack(yard):\n    mark(yard)\n    time.sleep(60)\n"
     with Grader(Unconfined(), workers=1, idle=0) as grader:
@@ -149,3 +141,4 @@ def test_the_corpus_is_large_enough() -> None:
     assert len(CASES) >= 60
     assert all(programs for programs in GROUPS.values())
     assert all("#" in source for programs in GROUPS.values() for source in programs.values())
+    assert GROUPS["resources"].keys() > TIME_ALONE
