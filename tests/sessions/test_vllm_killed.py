@@ -3,6 +3,9 @@
 Every question is asked twice: the first half of the run ends before anything is killed, the second
 goes through the kills and must come out the same.
 
+A kill falls in the middle of a record that the journal is writing, drawn by its number, so that it
+is the same on a fast machine as on a busy one; some fall while the engine starts.
+
 The short form kills one session and one core. With ``GPTOSS_LONG_STORIES`` it is 25 sessions, which
 take half an hour.
 """
@@ -12,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -55,6 +59,42 @@ def test_through_it_all(response):
     response.check()
 """
 
+# What a session is killed by: SIGKILL, to itself or to its core, within the record of that number.
+KILLER = """
+import os
+import signal
+
+import psutil
+from pytest_gptoss.run.journal import Journal
+
+left = int(os.environ.get("KILL_WITHIN", "0"))
+write = Journal._write
+
+
+def victim():
+    session = psutil.Process()
+    if os.environ["KILL"] == "session":
+        return session
+    return next(c for c in session.children() if c.name().startswith("VLLM::EngineCor"))
+
+
+def write_and_kill(journal, data):
+    global left
+    for line in data.splitlines(keepends=True):
+        if b'"item_id"' in line:
+            left -= 1
+            if left == 0:
+                half = len(line) // 2
+                write(journal, line[:half])
+                victim().kill()
+                line = line[half:]
+        write(journal, line)
+
+
+if left:
+    Journal._write = write_and_kill
+"""
+
 
 class Session:
     """A pytest session in a process of its own, with all that it starts.
@@ -62,9 +102,13 @@ class Session:
     Args:
         folder: Where the suite, the checkpoint and the run directory are.
         arguments: Further ones.
+        kill: Who is killed, ``"session"`` or ``"core"``, if anybody.
+        within: While which of the records that it writes, from 1.
     """
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(
+        self, folder: Path, *arguments: str, kill: str = "session", within: int = 0
+    ) -> None:
         self.run = folder / "run"
         self.out = folder / "out.txt"
         with self.out.open("wb") as out:
@@ -80,14 +124,19 @@ class Session:
                         "--gptoss-max-tokens",
                         "40",
                     ),
-                    # So that a run is long enough to be killed in, and no token hangs on the batch.
+                    # So that no token hangs on the batch.
                     *("--gptoss-engine-arg", "max_num_seqs=1"),
                     *("--gptoss-engine-arg", "dtype=float32", *arguments),
                 ],
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1"},
+                env={
+                    **os.environ,
+                    "VLLM_CPU_KVCACHE_SPACE": "1",
+                    "KILL": kill,
+                    "KILL_WITHIN": str(within),
+                },
                 start_new_session=True,
             )
 
@@ -123,9 +172,6 @@ class Session:
             time.sleep(0.02)
         pytest.fail(f"nothing happened for {STARTED_S} s:\n{self.output[-4000:]}")
 
-    def wait_for_records(self, count: int) -> None:
-        self.wait_until(lambda: len(self.records()) >= count)
-
     def end(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Wait for its end; its items and its summary."""
         assert self.process.wait(STARTED_S) == 0, self.output[-4000:]
@@ -133,16 +179,16 @@ class Session:
         items = [json.loads(line) for line in (self.run / "items.jsonl").read_text().splitlines()]
         return items, json.loads((self.run / "summary.json").read_text())
 
-    def kill(self) -> None:
-        """Kill pytest; what it started must notice."""
-        self.process.kill()
-        self.process.wait()
+    def was_killed(self) -> None:
+        """Wait for pytest to be killed; what it started must notice."""
+        status = self.process.wait(STARTED_S)
+        assert status == -signal.SIGKILL, f"it ended with {status}:\n{self.output[-4000:]}"
         assert leftovers(self.process.pid) == [], "the engine outlived the session"
 
 
 @contextmanager
-def session(folder: Path, *arguments: str) -> Iterator[Session]:
-    started = Session(folder, *arguments)
+def session(folder: Path, *arguments: str, **kill: Any) -> Iterator[Session]:
+    started = Session(folder, *arguments, **kill)
     try:
         yield started
     finally:
@@ -169,6 +215,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, short: P
     make_tiny_gpt_oss(tmp_path / "tiny", context_length=512)
     (tmp_path / "test_apples.py").write_text(SUITE)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "conftest.py").write_text(KILLER)
     drawn = random.Random(SEED)
 
     # Sessions are killed one after another, each further on than the one before, some while the
@@ -176,25 +223,24 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, short: P
     marks = sorted(ITEMS + drawn.randrange(20, ITEMS // 3) for _ in range(KILLS))
     kept: list[dict[str, Any]] = []
     for number, mark in enumerate(marks):
-        with session(tmp_path, *(["--gptoss-resume"] if number else [])) as killed:
-            if number and drawn.random() < 0.3:
+        starting = number > 0 and drawn.random() < 0.3
+        within = max(mark - len(kept), 2)
+        resume = ["--gptoss-resume"] if number else []
+        with session(tmp_path, *resume, within=0 if starting else within) as killed:
+            if starting:
                 killed.wait_until(killed.core)
                 time.sleep(drawn.uniform(0.0, 10.0))
-            else:
-                killed.wait_for_records(max(mark, len(kept) + 1))
-            killed.kill()
+                killed.process.kill()
+            killed.was_killed()
         records = killed.records()
         assert records[: len(kept)] == kept
-        assert len(records) < 2 * ITEMS
+        assert starting or len(records) == len(kept) + within - 1
         kept = records
         killed.wait_until(lambda: not list(short.glob("pytest-gptoss-vllm-*")), alive=False)
     assert sum(record["benchmark"] == "undisturbed" for record in kept) == ITEMS
 
     # Then its core is killed, as the kernel does when memory runs out, and is started again.
-    with session(tmp_path, "--gptoss-resume") as resumed:
-        resumed.wait_for_records(len(kept) + 20)
-        core = resumed.core()
-        core.kill()
+    with session(tmp_path, "--gptoss-resume", kill="core", within=1) as resumed:
         items, summary = resumed.end()
     records = resumed.records()
     assert records[: len(kept)] == kept
