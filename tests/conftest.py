@@ -20,6 +20,7 @@ def story(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Story:
     """A folder with the suite ``test_sums.py`` of ten sums, and recorded answers to them."""
     monkeypatch.delenv("GPTOSS_DATA", raising=False)
     monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     return Story(pytester)
 
 

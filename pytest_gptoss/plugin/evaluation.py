@@ -20,6 +20,7 @@ from pytest_gptoss.plugin.gate_settings import read_gate_settings
 from pytest_gptoss.plugin.gates import Gates
 from pytest_gptoss.plugin.interrupts import Interrupts
 from pytest_gptoss.plugin.items import BenchmarkItem
+from pytest_gptoss.plugin.reports import write_reports
 from pytest_gptoss.plugin.speed_gates import SpeedGates
 from pytest_gptoss.records import Outcome
 from pytest_gptoss.run.audit import audit
@@ -80,6 +81,7 @@ class Evaluation:
         self.announced: list[str] = []
         self.notes: list[str] = []
         self.problems: list[str] = []
+        self.reported: list[str] = []
         self.faults: list[str] = []
         self.stopped: str | None = None
         use_mirror(settings.data)
@@ -317,6 +319,7 @@ class Evaluation:
         self.notes, self.problems = self.gates.save(self.summary, self.stopped)
         notes, problems = self.speed.save(self.stopped)
         self.notes, self.problems = self.notes + notes, self.problems + problems
+        self.reported = write_reports(self)
 
     def _cancel(self) -> None:
         if self._scheduler is not None:

@@ -259,6 +259,8 @@ class Gates:
     def complete(self, summary: dict[str, Any]) -> None:
         """Add the gates, the corrections over all of them and the comparisons to a summary."""
         figures = {(group["model"], group["benchmark"]): group for group in summary["groups"]}
+        for key, group in figures.items():
+            group["test"] = self._names[key]
         gates = [self._fields[key] for key in figures if key in self._fields]
         holm(gates)
         for key, fields in self._fields.items():

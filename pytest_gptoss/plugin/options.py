@@ -74,6 +74,7 @@ OPTIONS = (
     ),
     Option("data", "local mirror of the datasets (also: GPTOSS_DATA)", "DIR"),
     Option("run", "run directory (default: a fresh one under runs/)", "DIR"),
+    Option("report", "write the HTML report there too; the run directory always has it", "PATH"),
     Option(
         "resume",
         "continue the run in --gptoss-run: what it was answered is scored, the rest is asked",

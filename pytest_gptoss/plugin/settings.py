@@ -14,6 +14,7 @@ from pytest_gptoss.engines.select import choose
 from pytest_gptoss.errors import UsageError
 from pytest_gptoss.models import Profile, profile, resolve
 from pytest_gptoss.plugin.options import OPTIONS
+from pytest_gptoss.plugin.reports import check_place
 from pytest_gptoss.records import Effort, Sampling
 from pytest_gptoss.sandbox.choose import LADDER, NAMES
 from pytest_gptoss.scorers.judge import Judge
@@ -54,6 +55,7 @@ class Settings:
     temperature: float | None = None
     data: Path | None = None
     run: Path | None = None
+    report: Path | None = None
     resume: bool = False
     rescore: Path | None = None
     timeout_s: float | None = None
@@ -166,6 +168,7 @@ def read_settings(config: pytest.Config) -> Settings:
         temperature=number("gptoss_temperature", _not_negative, "a number, 0 or more"),
         data=path("gptoss_data", must=False),
         run=path("gptoss_run", must=False),
+        report=path("gptoss_report", must=False),
         resume=bool(config.getoption("gptoss_resume") or config.getini("gptoss_resume")),
         rescore=rescore,
         timeout_s=timeout_s,
@@ -178,6 +181,8 @@ def read_settings(config: pytest.Config) -> Settings:
         raise UsageError(
             "--gptoss-resume continues the run in a folder; name it with --gptoss-run DIR"
         )
+    if settings.report is not None:
+        check_place(settings.report)
     specs = tuple(settings.served(name) for name in names)
     labels = [spec.label for spec in specs]
     if len(set(labels)) != len(labels):

@@ -139,6 +139,8 @@ class Display:
             reporter.write_line(
                 f"ERROR: {fault}; this is a fault of pytest-gptoss, please report it", red=True
             )
+        for line in self._evaluation.reported:
+            reporter.write_line(line)
         reporter.write_line(f"run directory: {place}")
         if not summary["complete"] and self._evaluation.earlier is None:
             reporter.write_line(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-__all__ = ["comparison_lines", "gate_lines", "pooled_lines"]
+__all__ = ["HEADS", "comparison_lines", "comparison_row", "gate_lines", "pooled_lines"]
 
 _COLOURS = {
     "improved": "green",
@@ -22,7 +22,7 @@ _COLOURS = {
     None: "red",
 }
 
-_HEADS = (
+HEADS = (
     *("", "A", "B", "n", "A", "B", "A − B"),
     *("95 % interval", "p", "only A", "only B", "OR", "g"),
 )
@@ -79,16 +79,17 @@ def comparison_lines(comparisons: Sequence[Mapping[str, Any]]) -> Iterator[Text]
         f"  {tests}, two-sided; p by Holm over this table; A − B in points",
         style="not bold dim",
     )
-    rows = [_row(fields) for fields in comparisons]
-    widths = [max(len(row[place]) for row in (_HEADS, *rows)) for place in range(len(_HEADS))]
-    yield Text(_aligned(_HEADS, widths), style="dim")
+    rows = [comparison_row(fields) for fields in comparisons]
+    widths = [max(len(row[place]) for row in (HEADS, *rows)) for place in range(len(HEADS))]
+    yield Text(_aligned(HEADS, widths), style="dim")
     for fields, row in zip(comparisons, rows, strict=True):
         adjusted = fields["adjusted_p_value"]
         differs = adjusted is not None and adjusted <= 1 - fields["confidence"]
         yield Text(_aligned(row, widths), style="bold" if differs else "")
 
 
-def _row(fields: Mapping[str, Any]) -> tuple[str, ...]:
+def comparison_row(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """What stands below `HEADS` for two models on a benchmark."""
     first, second = fields["models"]
     drop, bounds = fields["difference"], fields["interval"]
     return (

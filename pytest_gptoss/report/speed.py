@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-__all__ = ["speed_lines"]
+__all__ = ["COLUMNS", "speed_lines", "under"]
 
 _GIB = 2**30
 
@@ -24,7 +24,7 @@ _COLOURS = {
     "regressed": "red",
 }
 
-_COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
+COLUMNS: tuple[tuple[str, Callable[[Mapping[str, Any]], str]], ...] = (
     ("rounds", lambda load: f"{_rounds(load)}"),
     ("tok/s out", lambda load: rate(load["figures"]["output_tokens_per_s"])),
     ("noise", lambda load: _noise(load["rounds"].get("throughput", ()))),
@@ -46,11 +46,11 @@ def speed_lines(throughput: Sequence[Mapping[str, Any]]) -> Iterator[Text]:
 
     for model in throughput:
         yield Text(model["model"], style="bold").append(
-            f"  {' · '.join(_under(model))}", style="not bold dim"
+            f"  {' · '.join(under(model))}", style="not bold dim"
         )
         loads = model["loads"]
-        rows = [[f"  {load['name']}", *(cell(load) for _, cell in _COLUMNS)] for load in loads]
-        heads = ["  load", *(heading for heading, _ in _COLUMNS)]
+        rows = [[f"  {load['name']}", *(cell(load) for _, cell in COLUMNS)] for load in loads]
+        heads = ["  load", *(heading for heading, _ in COLUMNS)]
         widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
         yield Text(_aligned(heads, widths), style="dim")
         for load, row in zip(loads, rows, strict=True):
@@ -77,7 +77,8 @@ def _gate_lines(gates: Mapping[str, Mapping[str, Any]]) -> Iterator[Text]:
             yield Text(f"          {'':<10}  {gate['cause']}", style="yellow")
 
 
-def _under(model: Mapping[str, Any]) -> list[str]:
+def under(model: Mapping[str, Any]) -> list[str]:
+    """The engine and the machine that a model's loads were measured with."""
     engine, hardware = model["engine"], model["hardware"]
     parts = [f"{engine.get('engine', '')} {model['software'].get('version') or ''}".strip()]
     parts += [str(engine[key]) for key in ("dtype", "quantization", "device") if engine.get(key)]

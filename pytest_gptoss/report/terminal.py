@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-__all__ = ["render"]
+__all__ = ["conditions", "incomplete", "render"]
 
 _COLOURS = {
     "correct": "green",
@@ -82,7 +82,7 @@ def render(
     for note in summary.get("notes", ()):
         console.print(f"note: {note}", style="yellow", markup=False, soft_wrap=True)
     if not summary["complete"]:
-        console.print(_incomplete(summary), style="yellow", soft_wrap=True)
+        console.print(incomplete(summary), style="yellow", soft_wrap=True)
     text = out.getvalue().encode(encoding, "replace").decode(encoding)
     return [line.rstrip() for line in text.rstrip("\n").split("\n")]
 
@@ -158,9 +158,14 @@ def _what_became(group: Mapping[str, Any]) -> Text:
 
 
 def _heading(label: str, summary: Mapping[str, Any]) -> Text:
-    """The model, and under what its numbers were obtained."""
     from rich.text import Text
 
+    parts = conditions(label, summary)
+    return Text(label, style="bold").append(f"  {' · '.join(parts)}", style="not bold dim")
+
+
+def conditions(label: str, summary: Mapping[str, Any]) -> list[str]:
+    """Under what a model's numbers were obtained, in a few words each."""
     settings = summary["settings"]
     model = settings["models"][label]
     engine, sampling = model["engine"], model["sampling"]
@@ -182,7 +187,7 @@ def _heading(label: str, summary: Mapping[str, Any]) -> Text:
         parts.append(f"sample of {settings['limit']:,} per benchmark")
     if settings.get("shots"):
         parts.append(_shots(settings))
-    return Text(label, style="bold").append(f"  {' · '.join(parts)}", style="not bold dim")
+    return parts
 
 
 def _shots(settings: Mapping[str, Any]) -> str:
@@ -195,7 +200,8 @@ def _shots(settings: Mapping[str, Any]) -> str:
     return f"{settings['shots']} examples before each question{none}"
 
 
-def _incomplete(summary: Mapping[str, Any]) -> str:
+def incomplete(summary: Mapping[str, Any]) -> str:
+    """That answers are missing, how many and why."""
     missing = sum(group["selected"] - group["n"] for group in summary["groups"])
     why = f" ({summary['stopped']})" if summary.get("stopped") else ""
     return (

@@ -17,6 +17,7 @@ import pytest
 for _module in (
     "aiohttp",
     "datasets",
+    "jinja2",
     "pyarrow",
     "psutil",
     "rich.console",
@@ -33,6 +34,9 @@ for _module in (
     "pytest_gptoss.plugin.settings",
     "pytest_gptoss.plugin.terminal",
     "pytest_gptoss.prompts",
+    "pytest_gptoss.report.html",
+    "pytest_gptoss.report.html_answers",
+    "pytest_gptoss.report.html_view",
     "pytest_gptoss.report.terminal",
     "pytest_gptoss.scorers",
     "pytest_gptoss.stats",

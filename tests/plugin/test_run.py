@@ -20,7 +20,7 @@ def test_a_fresh_directory_under_runs_is_the_default(story: Story) -> None:
     for run in runs:
         assert run.name.endswith(("-recorded", "-recorded-2"))
         names = {file.name for file in run.iterdir()}
-        assert names == {"journal.jsonl", "items.jsonl", "summary.json"}
+        assert names == {"journal.jsonl", "items.jsonl", "summary.json", "report.html"}
 
 
 def test_the_directory_is_named_at_the_end(story: Story) -> None:
@@ -114,6 +114,7 @@ def test_two_sessions_never_share_a_directory(story: Story) -> None:
         "journal.jsonl",
         "items.jsonl",
         "summary.json",
+        "report.html",
     }
 
 
