@@ -1,4 +1,4 @@
-"""``python -m pytest_gptoss``: compare runs, plan runs and save baselines without a session."""
+"""``python -m pytest_gptoss``: compare, plan and report runs, save baselines, without a session."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.errors import UsageError
+from pytest_gptoss.report.commands import add_commands
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pytest_gptoss",
-        description="Compare runs, plan runs and save baselines without a test session.",
+        description="Compare, plan and report runs and save baselines without a test session.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "--into", type=Path, default=Path("baselines"), help="their folder (baselines)"
     )
     save.set_defaults(command=_save)
+    add_commands(commands)
     for command in (compare, plan, save):
         command.add_argument("--json", action="store_true", help="print JSON")
     return parser

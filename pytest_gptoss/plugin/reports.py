@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from pytest_gptoss.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from pytest_gptoss.plugin.evaluation import Evaluation
     from pytest_gptoss.run.group import Group
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["check_place", "write_reports"]
 
 _STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
-# By so much of a file a report of ours is told from what must not be overwritten.
-_HEAD = 4096
 
 
 def check_place(out: Path) -> None:
@@ -27,35 +25,21 @@ def check_place(out: Path) -> None:
     Raises:
         UsageError: It is a folder, it is not writable, or something else stands there.
     """
-    if out.is_dir():
-        raise UsageError(
-            f"--gptoss-report names the folder {out}; name a file in it, such as "
-            f"{out / 'report.html'}"
-        )
+    from pytest_gptoss.report.html import check_free
+
     try:
-        if out.exists():
-            _check_ours(out)
+        check_free(out)
         parent = next(folder for folder in out.parents if folder.exists())
+    except UsageError as error:
+        raise UsageError(f"--gptoss-report: {error}") from None
     except OSError as error:
         raise UsageError(
-            f"--gptoss-report {out} cannot be read ({error.strerror}); name another file"
+            f"--gptoss-report: {out} cannot be read ({error.strerror}); name another file"
         ) from error
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         why = "is not writable" if parent.is_dir() else "is a file"
         raise UsageError(
-            f"--gptoss-report {out} cannot be written, as {parent} {why}; name another place"
-        )
-
-
-def _check_ours(out: Path) -> None:
-    from pytest_gptoss.report.html import GENERATOR
-
-    with out.open("rb") as file:
-        head = file.read(_HEAD)
-    if head.strip() and f'name="generator" content="{GENERATOR}'.encode() not in head:
-        raise UsageError(
-            f"--gptoss-report {out} exists and is no report, so it is not overwritten; name "
-            "another file, or remove it"
+            f"--gptoss-report: {out} cannot be written, as {parent} {why}; name another place"
         )
 
 
@@ -93,7 +77,25 @@ def write_reports(evaluation: Evaluation) -> list[str]:
             )
         else:
             said += [f"report: {out}"] if out == asked else []
-    return said
+    return [*said, *_add_to_step(summary, own)]
+
+
+def _add_to_step(summary: Mapping[str, Any], report: Path) -> list[str]:
+    """Append the run in short to the summary of a CI step, where there is one."""
+    file = os.environ.get(_STEP_SUMMARY)
+    if not file:
+        return []
+    from pytest_gptoss.report.html import read_flip_records
+    from pytest_gptoss.report.markdown import markdown
+
+    try:
+        text = markdown(summary, read_flip_records(report.parent), place=str(report))
+        with Path(file).open("a", encoding="utf-8") as out:
+            out.write(f"\n{text}\n")
+    except Exception as error:
+        why = getattr(error, "strerror", None) or error
+        return [f"note: the step's summary cannot be written to {file} ({why})"]
+    return []
 
 
 class Questions:

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
     Question = Callable[[tuple[str, str], str], str | None]
 
-__all__ = ["GENERATOR", "NAME", "page", "write_report"]
+__all__ = ["NAME", "check_free", "page", "read_flip_records", "write_report"]
 
 NAME = "report.html"
 """The report's name in a run directory."""
 
-GENERATOR = "pytest-gptoss"
-"""By what a report is told from other pages."""
+# By what a report is told from other pages, and how soon it says so.
+_GENERATOR = "pytest-gptoss"
+_HEAD = 4096
 
 _FILES = ("summary.json", "items.jsonl", "flips.json", "journal.jsonl")
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -36,6 +37,28 @@ _SETTINGS = 100_000
 def _unknown(key: tuple[str, str], item_id: str) -> str | None:
     """What is asked is not at hand where only a run directory is."""
     return None
+
+
+def check_free(out: Path) -> None:
+    """Refuse to write over anything but a report.
+
+    Raises:
+        UsageError: Something else stands there.
+        OSError: It cannot be read.
+    """
+    if out.is_dir():
+        raise UsageError(
+            f"{out} is a folder, and a report is a file; name one in it, such as {out / NAME}"
+        )
+    if not out.exists():
+        return
+    with out.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.strip() and f'name="generator" content="{_GENERATOR}'.encode() not in head:
+        raise UsageError(
+            f"{out} exists and is no report, so it is not overwritten; name another file, or "
+            "remove it"
+        )
 
 
 def write_report(
@@ -98,6 +121,7 @@ def page(
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
         finalize=_final,
     )
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
@@ -105,7 +129,7 @@ def page(
     labels = " and ".join(summary["settings"]["models"])
     yield from environment.get_template("report.html.j2").generate(
         title=f"Evaluation of {labels}" if labels else "Evaluation",
-        generator=f"{GENERATOR} {summary['settings']['pytest_gptoss']}",
+        generator=f"{_GENERATOR} {summary['settings']['pytest_gptoss']}",
         style=Markup(style),  # a file of ours
         style_hash=Markup("sha256-{}").format(digest),
         about=view.about(summary),
@@ -114,7 +138,7 @@ def page(
         models=view.models(summary),
         overview=view.overview(summary),
         throughput=view.throughput(summary),
-        flips=comparisons(_flips(run), question),
+        flips=comparisons(read_flip_records(run), question),
         samples=list(samples(run, summary, question)),
         again=command(summary),
         links=list(_links(run, folder or run)),
@@ -131,7 +155,12 @@ def _final(value: Any) -> Any:
     return value
 
 
-def _flips(run: Path) -> list[dict[str, Any]]:
+def read_flip_records(run: Path) -> list[dict[str, Any]]:
+    """The comparisons of a run's ``flips.json``; none where nothing was compared.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
     file = run / "flips.json"
     if not file.is_file():
         return []

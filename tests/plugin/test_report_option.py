@@ -63,7 +63,7 @@ def test_a_report_of_before_is_replaced(story: Story) -> None:
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("folder", "names the folder"),
+        ("folder", "is a folder"),
         ("test_sums.py", "exists and is no report, so it is not overwritten"),
         ("test_sums.py/report.html", "test_sums.py is a file"),
     ],
