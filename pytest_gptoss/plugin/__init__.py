@@ -67,7 +67,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Say before anything is generated what each gate will be able to see."""
-    if EVALUATION not in config.stash:
+    # A worker's terminal is seen by nobody: what it would say goes to the controller.
+    if EVALUATION not in config.stash or hasattr(config, "workerinput"):
         return []
     from pytest_gptoss.plugin.session import announce
 

@@ -22,6 +22,7 @@ from pytest_gptoss.plugin.interrupts import Interrupts
 from pytest_gptoss.plugin.items import BenchmarkItem
 from pytest_gptoss.plugin.reports import write_reports
 from pytest_gptoss.plugin.speed_gates import SpeedGates
+from pytest_gptoss.plugin.workers import ASKED_ELSEWHERE, evaluates
 from pytest_gptoss.records import Outcome
 from pytest_gptoss.run.audit import audit
 from pytest_gptoss.run.directory import RunDirectory
@@ -255,6 +256,8 @@ class Evaluation:
         """The handle by which a test talks to a model itself; a skip where no engine may run."""
         if self.earlier is not None:
             pytest.skip("--gptoss-rescore has no engine to talk to")
+        if not evaluates(self.config):
+            pytest.fail(ASKED_ELSEWHERE, pytrace=False)
         model = self._models.get(spec.label)
         if model is None:
             model = Model(

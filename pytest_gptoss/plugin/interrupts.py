@@ -6,10 +6,14 @@ into another one. So the first signal stops the generation and is remembered; it
 that is safe: at once in the code of a test or a fixture, else when `Interrupts.check` is next
 called, which is a tenth of a second later while a test waits for its answer. The second signal
 ends the process on the spot. Completions are in the journal before they count, so both keep them.
+
+In a worker of pytest-xdist the controller's word counts, as it decides when a session ends: a
+terminal sends Ctrl-C to every process of a session, which would otherwise arrive twice.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
@@ -54,6 +58,9 @@ class Interrupts:
         self._farewell = farewell
         self._replaced: dict[signal.Signals, Any] = {}
         self._raised = False
+        self._controller: int | None = None
+        self._told = 0
+        self._over = False
         self.pending: signal.Signals | None = None
         """The signal that came, whether or not it was raised already."""
 
@@ -69,9 +76,32 @@ class Interrupts:
 
     def stop(self) -> None:
         """Give the signals back."""
+        self._over = True
         while self._replaced:
             number, before = self._replaced.popitem()
             signal.signal(number, before)
+
+    def obey(self) -> None:
+        """Leave it to the process that started this one when to end."""
+        self._controller = os.getppid()
+
+    def tell(self) -> None:
+        """Pass on the controller's word; called in another thread.
+
+        A session that does not evaluate yet has nothing to keep: the signal ends it. One that has
+        written its files already just ends.
+        """
+        if self._over:
+            return
+        self._told += 1
+        if self._told > 1:
+            self._leave()
+        if hasattr(signal, "pthread_kill"):  # unlike the other, it wakes a thread that sleeps
+            main = threading.main_thread().ident
+            assert main is not None
+            signal.pthread_kill(main, signal.SIGTERM)
+        else:
+            _thread.interrupt_main(signal.SIGTERM)
 
     def check(self) -> None:
         """Raise the interrupt that is due.
@@ -84,7 +114,10 @@ class Interrupts:
             raise KeyboardInterrupt(self.pending.name)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
-        if self.pending is not None:
+        if self._controller == os.getppid():  # else it is gone, and nobody will tell
+            if number == signal.SIGINT or self.pending is not None:
+                return
+        elif self.pending is not None:
             self._leave()
         self.pending = signal.Signals(number)
         self._cancel()

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pytest_gptoss.plugin.answered import Response
     from pytest_gptoss.plugin.evaluation import Evaluation
     from pytest_gptoss.plugin.speedometer import Speedometer
+    from pytest_gptoss.plugin.terminal import Display
+    from pytest_gptoss.plugin.workers import Worker
     from pytest_gptoss.run.handle import Model
 
 __all__ = [
@@ -48,13 +50,14 @@ def set_up(config: pytest.Config, response_fixture: Callable[..., Any]) -> Evalu
     from pytest_gptoss.plugin.evaluation import Evaluation
     from pytest_gptoss.plugin.settings import read_settings
     from pytest_gptoss.plugin.terminal import Display
+    from pytest_gptoss.plugin.workers import refuse_workers, share_out
 
     if EVALUATION not in config.stash:
         try:
             settings, earlier = read_settings(config), None
             if settings.rescore is not None:
                 settings, earlier = settings_of(config, settings)
-            _refuse_workers(config)
+            refuse_workers(config, settings)
             evaluation = Evaluation(config, settings, _function_of(response_fixture), earlier)
         except UsageError as error:
             raise pytest.UsageError(str(error)) from None
@@ -62,6 +65,7 @@ def set_up(config: pytest.Config, response_fixture: Callable[..., Any]) -> Evalu
         config.pluginmanager.register(evaluation.speed, "gptoss-speed")
         config.stash[DISPLAY] = Display(config, evaluation)
         config.pluginmanager.register(config.stash[DISPLAY], "gptoss-display")
+        share_out(config, evaluation, config.stash[DISPLAY])
     return config.stash[EVALUATION]
 
 
@@ -70,14 +74,10 @@ def _function_of(fixture: Any) -> Callable[..., Any]:
     return function
 
 
-def _refuse_workers(config: pytest.Config) -> None:
-    """Several processes would load the model several times and batch nothing."""
-    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
-        raise UsageError(
-            "-n starts one engine per process, and a model is answered fastest by one engine that "
-            "sees every item: leave -n out (the engine batches by itself), or run the "
-            "benchmarks in a session of their own"
-        )
+def _worker(config: pytest.Config) -> Worker | None:
+    """What a worker of pytest-xdist does about the evaluation; ``None`` elsewhere."""
+    worker: Worker | None = config.pluginmanager.getplugin("gptoss-worker")
+    return worker
 
 
 def collect(
@@ -116,9 +116,12 @@ def arrange(evaluation: Evaluation, items: list[pytest.Item]) -> None:
             keep_recorded(evaluation.config, evaluation.earlier, items)
         keep_flips(evaluation, items)
         evaluation.speed.arrange(items)
-    except pytest.UsageError:
+    except pytest.UsageError as error:
         items.clear()  # pytest goes on to finish the collection: nothing may be generated
-        raise
+        worker = _worker(evaluation.config)
+        if worker is None:
+            raise
+        worker.refuse(error)
     if len(evaluation.settings.specs) < 2:
         return
     order = {spec.label: place for place, spec in enumerate(evaluation.settings.specs)}
@@ -144,16 +147,24 @@ def begin(session: pytest.Session, evaluation: Evaluation) -> None:
     """Submit what is selected."""
     from pytest_gptoss.plugin import DISPLAY
     from pytest_gptoss.plugin.gates import by_group
+    from pytest_gptoss.plugin.workers import evaluates
 
+    if not evaluates(session.config):
+        return
+    worker = _worker(session.config)
     display = session.config.stash[DISPLAY]
     evaluation.interrupts.start()
     try:
         evaluation.gates.refuse_save(by_group(session.items))
         evaluation.begin(session.items)
+        if worker is not None and evaluation.directory is not None:
+            worker.keeps_answers_in(evaluation.directory.path)
         display.start()
         evaluation.wait_until_open(display.tick)
     except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        if worker is None:
+            raise pytest.UsageError(str(error)) from None
+        worker.refuse(error)
     finally:
         display.clear()
 
@@ -179,8 +190,29 @@ def before_test(item: pytest.Item, evaluation: Evaluation) -> None:
 def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> None:
     """Write what there is; a failure to write it is the session's own."""
     from pytest_gptoss.plugin import DISPLAY
+    from pytest_gptoss.plugin.workers import evaluates
 
     display = session.config.stash[DISPLAY]
+    if evaluates(session.config):
+        _conclude(session, evaluation, display, exitstatus)
+        if (worker := _worker(session.config)) is not None:
+            worker.done(display)
+    if display.problem is not None:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+    if display.lost is not None:
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+    if evaluation.problems and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+    if evaluation.summary is not None and not evaluation.summary["complete"]:
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+    if evaluation.faults:
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+
+def _conclude(
+    session: pytest.Session, evaluation: Evaluation, display: Display, exitstatus: int
+) -> None:
+    """Write what there is, with the reason where it is not all."""
     display.clear()
     if evaluation.interrupts.pending is not None:  # also where it came after the last test
         session.exitstatus = exitstatus = pytest.ExitCode.INTERRUPTED
@@ -192,20 +224,15 @@ def finish(session: pytest.Session, evaluation: Evaluation, exitstatus: int) -> 
         evaluation.stopped = f"the session ended early ({session.shouldfail or session.shouldstop})"
     elif exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         evaluation.stopped = "the session ended early"
+    elif (worker := _worker(session.config)) is not None and worker.ended_early:
+        evaluation.stopped = "the session ended early, in another worker"
     try:
         evaluation.finish()
     except GptossError as error:
         display.problem = str(error)
-        session.exitstatus = pytest.ExitCode.USAGE_ERROR
     finally:
         evaluation.interrupts.stop()
         evaluation.sandbox.close()
-    if evaluation.problems and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.USAGE_ERROR
-    if evaluation.summary is not None and not evaluation.summary["complete"]:
-        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
-    if evaluation.faults:
-        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 def response_of(request: pytest.FixtureRequest) -> Response:

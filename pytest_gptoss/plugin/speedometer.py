@@ -98,7 +98,9 @@ class Speedometer:
             self._evaluation.speed.record(model.spec, load, rounds[1:], opened)
         else:
             self._evaluation.speed.left_out[self._node.nodeid] = (
-                "--benchmark-disable asks a load once, which measures nothing"
+                "pytest-benchmark measures nothing beside other workers: leave -n out"
+                if hasattr(self._config, "workerinput")
+                else "--benchmark-disable asks a load once, which measures nothing"
             )
         benchmark.extra_info |= _extra_info(model, load, rounds[1:] or rounds, opened)
 

@@ -11,6 +11,9 @@ import pytest
 from pytest_gptoss.report.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from pytest_gptoss.plugin.evaluation import Evaluation
 
 __all__ = ["Display"]
@@ -36,6 +39,10 @@ class Display:
         self._shown = False
         self._last = 0.0
         self.problem: str | None = None
+        self.lost: str | None = None
+        """Why there is no summary although something was asked."""
+        self.place: Path | None = None
+        """The run directory, where another process has it."""
 
     @property
     def _quiet(self) -> bool:
@@ -94,9 +101,16 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print a line about what happens now."""
+        self.lines([f"gptoss: {text}"])
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print lines between pytest's own."""
         if not self._quiet:
             self._reporter.ensure_newline()
-            self._reporter.write_line(f"gptoss: {text}")
+            if self._reporter._tw.width_of_current_line:  # pytest-xdist's letters stand there
+                self._reporter._tw.line()
+            for line in lines:
+                self._reporter.write_line(line)
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -116,7 +130,11 @@ class Display:
         if self.problem is not None:
             reporter.write_line(f"ERROR: {self.problem}", red=True)
         summary, directory = self._evaluation.summary, self._evaluation.directory
-        if summary is None or directory is None:
+        path = directory.path if directory is not None else self.place
+        place = None if path is None else self._short(path)
+        if self.lost is not None:
+            self._tell_lost(reporter, place)
+        if summary is None or place is None:
             return
         from pytest_gptoss.report.terminal import render
 
@@ -127,10 +145,6 @@ class Display:
             summary, width=screen._screen_width, colour=screen.hasmarkup, encoding=_encoding()
         ):
             reporter.write_line(line)
-        try:
-            place = directory.path.relative_to(self._config.invocation_params.dir)
-        except ValueError:
-            place = directory.path
         for note in self._evaluation.notes:
             reporter.write_line(f"baseline saved: {note}")
         for problem in self._evaluation.problems:
@@ -142,10 +156,31 @@ class Display:
         for line in self._evaluation.reported:
             reporter.write_line(line)
         reporter.write_line(f"run directory: {place}")
-        if not summary["complete"] and self._evaluation.earlier is None:
+        if not summary["complete"]:
+            self._tell_how_to_continue(reporter, place)
+
+    def _tell_lost(self, reporter: pytest.TerminalReporter, place: Path | None) -> None:
+        if place is not None:
+            reporter.write_line(f"ERROR: {self.lost}; its answers are in {place}", red=True)
+            self._tell_how_to_continue(reporter, place)
+        else:
+            reporter.write_line(
+                f"ERROR: {self.lost} before it asked anything; run the same command again, or "
+                "without -n to see why",
+                red=True,
+            )
+
+    def _tell_how_to_continue(self, reporter: pytest.TerminalReporter, place: Path) -> None:
+        if self._evaluation.earlier is None:
             reporter.write_line(
                 f"continue it: the same command with --gptoss-run {place} --gptoss-resume"
             )
+
+    def _short(self, path: Path) -> Path:
+        try:
+            return path.relative_to(self._config.invocation_params.dir)
+        except ValueError:
+            return path
 
     def _draw(self) -> None:
         assert self._progress is not None

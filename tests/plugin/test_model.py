@@ -71,15 +71,6 @@ def test_two_efforts_of_one_model_are_two_models(story: Story) -> None:
     assert "20 tests collected" in said(result)
 
 
-@pytest.mark.parametrize("flag", ["-n2", "-n=1"])
-def test_worker_processes_are_refused_with_the_reason(story: Story, flag: str) -> None:
-    pytest.importorskip("xdist")
-    story.answers()
-    result = story.replay(flag)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "-n starts one engine per process" in said(result)
-
-
 def test_items_are_json_lines_in_item_order_with_the_keys_of_the_contract(story: Story) -> None:
     story.answers(wrong=[2])
     story.replay()
