@@ -22,7 +22,7 @@ _FLIPS = 160
 _PER_SIDE = 20
 _ANSWERS = 3
 
-_TEXT = 800
+_TEXT = 600
 _SHORT = 300
 
 
@@ -126,7 +126,7 @@ def _sampled(
     return {
         "item_id": answer.item_id,
         "node_id": f"{test}[{key[0]}-{answer.item_id}]" if test else None,
-        "question": cut(question(key, answer.item_id), 1500),
+        "question": cut(question(key, answer.item_id), 2 * _TEXT),
         "facts": " · ".join(filter(None, facts)),
         "extracted": answer.extracted,
         "target": answer.target,

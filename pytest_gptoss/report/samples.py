@@ -23,7 +23,7 @@ PER_OUTCOME = 20
 MOST = 240
 """The most answers shown of a run, which bounds the page."""
 
-_TEXT = 1500
+_TEXT = 1200
 _SHORT = 300
 
 Key = tuple[str, str]
