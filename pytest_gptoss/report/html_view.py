@@ -220,7 +220,7 @@ def _numbers(gate: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
     """The numbers of a gate that its block does not name one by one."""
     for name, title in (("b", "lost (b)"), ("c", "won (c)"), ("n", "items (n)")):
         yield title, None if gate[name] is None else f"{gate[name]:,}"
-    needed = gate.get("items_needed")
+    needed = gate.get("items_needed") if gate["verdict"] == "inconclusive" else None
     yield "items that would settle it, about", None if needed is None else f"{needed:,}"
     unknown = gate.get("unknown") or ()
     yield "settings not known of both", ", ".join(unknown) or None

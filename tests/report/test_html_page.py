@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pages import Page, read_page
-from report_story import run_of, summary_of
+from report_story import gate, run_of, summary_of
 
 from pytest_gptoss.errors import UsageError
 from pytest_gptoss.report.again import command
@@ -66,7 +66,6 @@ def test_all_is_said(tmp_path: Path) -> None:
         "✗ not compared",
         "refused: fine",
         "drop +20.00 points, 90 % interval +10.00 to +30.00, margin 2",
-        "items that would settle it, about250",
         "two runs of the baseline differ on 2 of 20 items",
         "[48.0, 85.0]",
         "14 correct, 4 incorrect, 1 truncated, 1 error",
@@ -81,6 +80,14 @@ def test_all_is_said(tmp_path: Path) -> None:
         "3 strata",
     ):
         assert said in text, said
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "regressed"])
+def test_what_would_settle_it_is_said_of_what_is_open(tmp_path: Path, verdict: str) -> None:
+    summary = summary_of()
+    summary["groups"][0]["gate"] = gate("fine", verdict)
+    text = read_page("".join(page(run_of(tmp_path), summary))).text
+    assert ("items that would settle it, about250" in text) == (verdict == "inconclusive")
 
 
 def test_what_is_unknown_is_a_dash(tmp_path: Path) -> None:
