@@ -35,6 +35,16 @@ if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":
 """
 
 
+# The worker that evaluates begins when the other has.
+AFTER_THE_OTHERS = """
+import time
+
+def pytest_runtest_setup(item):
+    while item.name == "test_sums[recorded-5]" and not Path(__file__).with_name("gw1.ran").exists():
+        time.sleep(0.01)
+"""
+
+
 async def adds(request: web.Request) -> web.StreamResponse:
     body = json.loads(await request.read())
     numbers = re.findall(r"\d+", body["messages"][-1]["content"])
@@ -207,6 +217,8 @@ def test_a_failure_elsewhere_ends_it_early_where_the_first_is_to_be_the_last(sto
     story.suite(rows=300)
     story.answers(rows=300)
     units(story, failing=(0,))
+    with (story.path / "conftest.py").open("a") as out:
+        out.write(AFTER_THE_OTHERS)
     result = replayed(story, "-n2", "-x")
     assert result.ret == INTERRUPTED, said(result)  # so says pytest-xdist of -x
     assert "stopping after 1 failures" in said(result)
