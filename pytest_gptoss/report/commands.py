@@ -1,4 +1,4 @@
-"""``python -m pytest_gptoss report`` and ``summary``: what people read of a run, made again."""
+"""``python -m pytest_gptoss report``, ``summary`` and ``figures``: what people read of runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["add_commands"]
 
 
 def add_commands(commands: Any) -> None:
-    """Declare both on a parser's sub-commands."""
+    """Declare them on a parser's sub-commands."""
     report = commands.add_parser("report", help="write a run's HTML report again")
     report.add_argument("run", metavar="RUN", type=Path, help="a run directory")
     report.add_argument("--out", metavar="PATH", type=Path, help="the file (RUN/report.html)")
@@ -28,6 +28,16 @@ def add_commands(commands: Any) -> None:
         "--format", choices=("text", "markdown", "html"), default="text", help="(text)"
     )
     short.set_defaults(command=_summary)
+    drawn = commands.add_parser("figures", help="draw accuracies and gates for a publication")
+    drawn.add_argument("runs", metavar="RUN", type=Path, nargs="+", help="run directories")
+    drawn.add_argument("--out", metavar="DIR", type=Path, required=True, help="their folder")
+    drawn.add_argument(
+        "--format",
+        action="append",
+        choices=("svg", "pdf", "png"),
+        help="svg (default), pdf or png (repeatable)",
+    )
+    drawn.set_defaults(command=_figures)
 
 
 def _report(asked: argparse.Namespace) -> int:
@@ -67,6 +77,15 @@ def _summary(asked: argparse.Namespace) -> int:
         pieces = (f"{line}\n" for line in render(summary, width=width, colour=colour))
     for piece in pieces:
         sys.stdout.write(piece)
+    return 0
+
+
+def _figures(asked: argparse.Namespace) -> int:
+    from pytest_gptoss.report.publish import rows_of, write_figures
+
+    rows = rows_of([(run.resolve().name, _read(run)) for run in asked.runs])
+    for file in write_figures(rows, asked.out, asked.format or ["svg"]):
+        print(file)
     return 0
 
 

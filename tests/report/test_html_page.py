@@ -29,7 +29,10 @@ HOSTILE = (
     "&lt;b&gt; &amp;",
 )
 # What JSON can hold: a file with half a character is refused before it is shown.
-WHOLE = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40)
+WHOLE = st.one_of(
+    st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=40),
+    st.text("<>&\"'/!-=;# {}%ab\n", min_size=1, max_size=40),
+)
 
 
 def rendered(folder: Path, text: str = "fine") -> Page:
