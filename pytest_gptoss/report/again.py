@@ -38,6 +38,9 @@ def _parts(summary: Mapping[str, Any]) -> Iterator[str]:
         # A folder is named by its place, unless the registry knows it by its name.
         folder = PurePath(source).is_absolute() and PurePath(source).name == model.get("name")
         yield from ("--model", source if folder and model["name"] not in known else label)
+    for model in summary.get("throughput", ()):  # those that were only put under loads
+        if model["model"] not in settings["models"]:
+            yield from ("--model", model["model"])
     efforts = {
         model["effort"]
         for label, model in settings["models"].items()

@@ -126,7 +126,7 @@ def page(
     )
     style = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    labels = " and ".join(summary["settings"]["models"])
+    labels = " and ".join(view.labels(summary))
     yield from environment.get_template("report.html.j2").generate(
         title=f"Evaluation of {labels}" if labels else "Evaluation",
         generator=f"{_GENERATOR} {summary['settings']['pytest_gptoss']}",

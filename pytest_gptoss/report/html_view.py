@@ -25,7 +25,7 @@ from pytest_gptoss.report.terminal import conditions, incomplete
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-__all__ = ["VERDICTS", "about", "chips", "models", "overview", "state", "throughput"]
+__all__ = ["VERDICTS", "about", "chips", "labels", "models", "overview", "state", "throughput"]
 
 VERDICTS = {
     "improved": ("▲", "good"),
@@ -65,13 +65,19 @@ def state(summary: Mapping[str, Any]) -> list[str]:
     return [*lines, *summary.get("notes", ())]
 
 
+def labels(summary: Mapping[str, Any]) -> list[str]:
+    """The models, those too that were only put under loads."""
+    loaded = (model["model"] for model in summary.get("throughput", ()))
+    return list(dict.fromkeys((*summary["settings"]["models"], *loaded)))
+
+
 def about(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What was run: names and values."""
     settings, groups = summary["settings"], summary["groups"]
     answers = sum(group["n"] for group in groups)
     asked = sum(group["selected"] for group in groups)
     rows = [
-        ("models", ", ".join(settings["models"])),
+        ("models", ", ".join(labels(summary))),
         ("benchmarks", ", ".join(dict.fromkeys(group["benchmark"] for group in groups))),
         ("answers", f"{answers:,} of {asked:,} ({'complete' if summary['complete'] else 'part'})"),
         ("started", settings["started"]),

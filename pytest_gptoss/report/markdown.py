@@ -9,7 +9,8 @@ from pytest_gptoss.gates.wording import block
 from pytest_gptoss.report.figures import count, interval, percent, rate, seconds
 from pytest_gptoss.report.gates import HEADS, comparison_row, pooled_lines
 from pytest_gptoss.report.html_text import cut, plain, visible
-from pytest_gptoss.report.html_view import VERDICTS, chips, state
+from pytest_gptoss.report.html_view import VERDICTS, chips, labels, state
+from pytest_gptoss.report.speed import COLUMNS, under
 from pytest_gptoss.report.terminal import conditions
 
 if TYPE_CHECKING:
@@ -79,8 +80,8 @@ def markdown(
 def _lines(
     summary: Mapping[str, Any], flips: Sequence[Mapping[str, Any]], place: str | None
 ) -> Iterator[str]:
-    labels = " and ".join(summary["settings"]["models"])
-    yield f"## Evaluation of {escaped(labels)}" if labels else "## Evaluation"
+    names = " and ".join(labels(summary))
+    yield f"## Evaluation of {escaped(names)}" if names else "## Evaluation"
     yield ""
     for line in state(summary):
         yield f"- **note:** {escaped(line)}"
@@ -95,6 +96,13 @@ def _lines(
         yield ""
         rows = [comparison_row(fields) for fields in summary["comparisons"]]
         yield from _table(["benchmark", *HEADS[1:]], rows, left=3)
+    for model in summary.get("throughput", ()):
+        yield f"### {escaped(model['model'])} under loads"
+        yield ""
+        yield escaped(" · ".join(under(model)))
+        yield ""
+        loads = [[load["name"], *(cell(load) for _, cell in COLUMNS)] for load in model["loads"]]
+        yield from _table(["load", *(heading for heading, _ in COLUMNS)], loads)
     yield from _lost(flips)
     if place is not None:
         yield f"The whole report: <code>{escaped(place)}</code>"

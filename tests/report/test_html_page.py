@@ -200,3 +200,15 @@ def test_the_command_to_run_it_again() -> None:
     assert "--gptoss-seed 3" in said
     summary["settings"] |= {"rescored": {"run": "runs/x"}}
     assert command(summary) == "pytest test_it.py --gptoss-rescore runs/x"
+
+
+def test_a_run_of_loads_alone_names_its_model(tmp_path: Path) -> None:
+    summary = summary_of("fine")
+    summary |= {"groups": [], "complete": True, "pooled": {}, "comparisons": []}
+    summary["settings"] |= {"models": {}, "benchmarks": {}}
+    for name in ("items.jsonl", "flips.json"):
+        (run_of(tmp_path) / name).unlink()
+    text = read_page("".join(page(tmp_path, summary))).text
+    assert "Evaluation of fine" in text
+    assert "Speed under loads" in text
+    assert "--model fine" in command(summary)

@@ -83,6 +83,7 @@ def test_all_is_said() -> None:
         "14 correct, 4 incorrect",
         "[48.0, 85.0]",
         "expected fine, answered fine",
+        "fine under loads",
         "The whole report: runs/x/report.html",
     ):
         assert said in text, said
