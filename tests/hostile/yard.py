@@ -53,20 +53,22 @@ class Yard:
         )
         cleanup.callback(self.victim.wait)
         cleanup.callback(self.victim.kill)
-        self.servers = {
-            "port": socket.create_server(("127.0.0.1", 0)),
-            "datagrams": socket.socket(socket.AF_INET, socket.SOCK_DGRAM),
-            "socket_file": socket.socket(socket.AF_UNIX),
-        }
-        self.servers["datagrams"].bind(("127.0.0.1", 0))
-        self.servers["socket_file"].bind(str(folder / "s"))
-        self.servers["socket_file"].listen()
-        if sys.platform == "linux":
-            self.servers["abstract"] = socket.socket(socket.AF_UNIX)
-            self.servers["abstract"].bind(f"\0{self.mark}")
-            self.servers["abstract"].listen()
-        for server in self.servers.values():
-            cleanup.callback(server.close)
+        # At home, as a folder for temporary files may be too deep for a socket's address.
+        socket_file = Path.home() / f".s-{token}"
+        self.servers: dict[str, socket.socket] = {}
+        for name, family, kind, address in (
+            ("port", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0)),
+            ("datagrams", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0)),
+            ("socket_file", socket.AF_UNIX, socket.SOCK_STREAM, str(socket_file)),
+            ("abstract", socket.AF_UNIX, socket.SOCK_STREAM, f"\0{self.mark}"),
+        ):
+            if name == "abstract" and sys.platform != "linux":
+                continue
+            server = self.servers[name] = cleanup.enter_context(socket.socket(family, kind))
+            server.bind(address)
+            if kind is socket.SOCK_STREAM:
+                server.listen()
+        cleanup.callback(socket_file.unlink, missing_ok=True)
         self.facts: dict[str, Any] = {
             "home_file": str(self.files[0]),
             "temporary_file": str(self.files[min(1, len(self.files) - 1)]),
@@ -80,7 +82,7 @@ class Yard:
             "mark": self.mark,
             "port": self.servers["port"].getsockname()[1],
             "datagrams": self.servers["datagrams"].getsockname()[1],
-            "socket_file": str(folder / "s"),
+            "socket_file": str(socket_file),
             "abstract": self.mark,
             "key": self._segment(cleanup),
         }
