@@ -99,11 +99,29 @@ def refuse_workers(config: pytest.Config, settings: Settings) -> None:
             "sees every item: leave -n out (the engine batches by itself), or run the "
             "benchmarks in a session of their own"
         )
-    if role is Role.CONTROLLER and config.getoption("dist") == "each":
+    if role is not Role.CONTROLLER:
+        return
+    if config.getoption("dist") == "each":
         raise UsageError(
             "--dist each runs every test in every worker, and a benchmark's items are asked once: "
             "take another --dist, or leave it out"
         )
+    # Now, as a process that has begun to start workers does not end without a word on them.
+    if elsewhere := _elsewhere(config.getoption("tx")[0]):
+        raise UsageError(
+            f"--tx {elsewhere} would evaluate in another place than this one, where the results "
+            "are to be: name popen as the first --tx"
+        )
+
+
+def _elsewhere(asked: str) -> str | None:
+    """The first worker's specification, where it runs in another place than this process."""
+    from execnet import XSpec
+
+    number, _, kind = asked.partition("*")
+    first = kind if number.strip().isdigit() else asked
+    spec = XSpec(first)
+    return None if spec.popen and not spec.chdir else first
 
 
 def evaluates(config: pytest.Config) -> bool:
@@ -235,11 +253,6 @@ class Controller:
         node.workerinput[_LINK] = None
         if self._home is not None:
             return
-        if not node.gateway.spec.popen or node.gateway.spec.chdir:
-            raise pytest.UsageError(
-                f"--tx {node.gateway.spec} would evaluate in another place than this one, where "
-                "the results are to be: name popen as the first --tx"
-            )
         self._home, self._link = node, node.gateway.newchannel()
         self._link.setcallback(self._hear, endmarker=None)
         node.workerinput[_LINK] = self._link

@@ -94,6 +94,7 @@ def test_one_worker_evaluates_however_the_others_are_distributed(
         (("--tx=popen", "--dist=load", "--gptoss-engine=vllm"), ONE_ENGINE),
         (("-n2", "--dist=each", RECORDED), "--dist each runs every test"),
         (("--tx=popen//chdir=.", "--dist=load", RECORDED), "popen as the first --tx"),
+        (("--tx=2*ssh=far", "--dist=load", RECORDED), "--tx ssh=far would evaluate in another"),
     ],
 )
 def test_what_one_worker_cannot_do_is_refused_in_a_sentence(
