@@ -57,10 +57,13 @@ def test_a_stranger_at_work_is_noticed() -> None:
     )
     stranger = int(started.stdout)
     try:
-        others, end = OthersAtWork(), time.perf_counter() + 20
-        # It has a CPU for itself, or else others have the rest.
-        while others.cpus() < 0.3 and time.perf_counter() < end:
-            time.sleep(0.05)
-        assert others.cpus() >= 0.3
+        seen, end = [0.0], time.perf_counter() + 20
+        # It has a CPU for itself, or else others have the rest. Looked at afresh each time: what
+        # children of other tests did before, and are waited for only now, is counted as ours then.
+        while seen[-1] < 0.3 and time.perf_counter() < end:
+            others = OthersAtWork()
+            time.sleep(0.5)
+            seen.append(others.cpus())
+        assert seen[-1] >= 0.3, seen
     finally:
         os.kill(stranger, signal.SIGKILL)
