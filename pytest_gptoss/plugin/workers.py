@@ -120,7 +120,7 @@ def _elsewhere(asked: str) -> str | None:
 
     number, _, kind = asked.partition("*")
     first = kind if number.strip().isdigit() else asked
-    spec = XSpec(first)
+    spec: Any = XSpec(first)
     return None if spec.popen and not spec.chdir else first
 
 
