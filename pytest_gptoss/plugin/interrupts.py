@@ -18,7 +18,7 @@ import contextlib
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-__all__ = ["Interrupts"]
+__all__ = ["DEFAULTS", "Interrupts"]
 
 # Who takes these signals otherwise; a handler of somebody else's stays, and so does being ignored,
 # as a shell ignores Ctrl-C for what it runs in the background.
-_DEFAULTS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+DEFAULTS: Final = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 # Frames that call a test's or a fixture's own code.
 _CALLERS = frozenset(
@@ -70,7 +70,7 @@ class Interrupts:
             return
         if self._config.getoption("usepdb", False):  # a debugger's prompt has its own Ctrl-C
             return
-        for number, default in _DEFAULTS.items():
+        for number, default in DEFAULTS.items():
             if signal.getsignal(number) is default:
                 self._replaced[number] = signal.signal(number, self._take)
 

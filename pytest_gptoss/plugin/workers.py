@@ -23,10 +23,12 @@ import pytest
 
 from pytest_gptoss.errors import UsageError
 from pytest_gptoss.plugin.gate_items import GateItem, SpeedGateItem
+from pytest_gptoss.plugin.interrupts import DEFAULTS
 from pytest_gptoss.plugin.items import BenchmarkItem
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import FrameType
 
     from pytest_gptoss.plugin.evaluation import Evaluation
     from pytest_gptoss.plugin.settings import Settings
@@ -235,17 +237,31 @@ class Controller:
         self._link: Any = None
         self._said: dict[str, Any] = {}
         self._over = threading.Event()
-        self._before: Any = None
+        self._replaced: dict[signal.Signals, Any] = {}
+        self._ending = False
+        self._asked = 0
 
     # --- the workers -----------------------------------------------------------------------------
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Take SIGTERM for Ctrl-C, as a session in one process does."""
+        """Take SIGTERM for Ctrl-C, as a session in one process does, and count what comes late."""
         if threading.current_thread() is not threading.main_thread():
             return
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for number, default in DEFAULTS.items():
+            if signal.getsignal(number) is default:
+                self._replaced[number] = signal.signal(number, self._take)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        # Raised in the middle of telling the home, it would end this process and not the home.
+        if not self._ending:
+            signal.default_int_handler(number, frame)
+        self._asked += 1
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_keyboard_interrupt(self) -> None:
+        """From now on a signal is for the home, which is in the midst of it."""
+        self._ending = True
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -301,23 +317,29 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Wait for what the home came to, and take it over."""
+        self._ending = True
         if self._link is not None and not self._over.is_set():
             self._stop()
-        if self._before is not None:
-            signal.signal(signal.SIGTERM, self._before)
+        self.pytest_unconfigure()
         for name, value in self._said.get("done", {}).items():
             setattr(self._evaluation, name, value)
         self._display.problem = self._said.get("problem")
         place = self._said.get("place")
         self._display.place = Path(place) if place is not None else None
 
+    def pytest_unconfigure(self) -> None:
+        """Give the signals back."""
+        while self._replaced:
+            number, before = self._replaced.popitem()
+            signal.signal(number, before)
+
     def _stop(self) -> None:
         """Tell the home to end, which is in the midst of it; once more, and it ends at once."""
         self._display.say("stopping; once more stops at once, without the summary and its files")
-        while not self._over.is_set():
-            with contextlib.suppress(OSError):  # it is gone
-                self._link.send("stop")
-            self._home.shutdown()  # it may also wait for its next test
-            with contextlib.suppress(KeyboardInterrupt):
-                while not self._over.wait(0.1):
-                    pass
+        told = 0
+        while not self._over.wait(0.1):
+            if told <= self._asked:
+                told += 1
+                with contextlib.suppress(OSError):  # it is gone
+                    self._link.send("stop")
+                self._home.shutdown()  # it may also wait for its next test

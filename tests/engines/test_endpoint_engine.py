@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+from adding import adds_together
 from scripted_server import Background, ScriptedServer, after, ask, opened, options, says, spec
 
 from pytest_gptoss.engines._url import Endpoint
@@ -218,7 +219,7 @@ def test_hundreds_are_in_flight_over_connections_that_are_kept(background: Backg
 
     many = {"concurrency": 200}
     with (
-        ScriptedServer(after(0.2, says("42"))) as server,
+        adds_together(200, of=600, then=says("42")) as server,
         opened(background, server, arguments=many) as engine,
     ):
         assert engine.concurrency == 200
@@ -236,7 +237,7 @@ def test_a_cancelled_request_is_dropped_and_the_engine_goes_on(background: Backg
             await task
         return await engine.generate(ask())
 
-    script = (after(30, says("late")), says("42"))
+    script = (after(600, says("late")), says("42"))
     with ScriptedServer(*script) as server, opened(background, server) as engine:
         assert background.run(cancel(engine), 10).final == "42"
 
@@ -250,7 +251,7 @@ def test_close_may_be_called_at_any_time(background: Background) -> None:
             await task
         return caught.value
 
-    with ScriptedServer(after(30, says("late"))) as server:
+    with ScriptedServer(after(600, says("late"))) as server:
         engine = EndpointEngine(spec(), options(server))
         background.run(engine.close())
         with pytest.raises(EngineError, match="not open"):

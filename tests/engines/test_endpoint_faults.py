@@ -49,10 +49,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
+def soon() -> Iterator[None]:
+    """Nothing is waited for; who waits in one of these tests waits for minutes."""
     begin = time.monotonic()
     yield
-    assert time.monotonic() - begin < seconds
+    assert time.monotonic() - begin < 45
 
 
 def generate(
@@ -96,7 +97,7 @@ error_body = json.dumps({"error": {"message": "out of\nmemory", "type": "x"}})
     ],
 )
 def test_a_passing_fault_is_tried_again(background: Background, fault: Answer) -> None:
-    with within(10):
+    with soon():
         result, server = generate(background, fault, fault, GOOD)
     assert isinstance(result, Completion)
     assert result.final == "42"
@@ -122,7 +123,7 @@ def test_a_passing_fault_is_tried_again(background: Background, fault: Answer) -
 def test_a_lasting_fault_is_an_error_after_a_bounded_number_of_tries(
     background: Background, fault: Answer, tries: int, sentence: str
 ) -> None:
-    with within(10):
+    with soon():
         result, server = generate(background, fault)
     assert isinstance(result, EngineError)
     assert not isinstance(result, FatalEngineError)
@@ -131,7 +132,7 @@ def test_a_lasting_fault_is_an_error_after_a_bounded_number_of_tries(
 
 
 def test_a_server_that_resets_every_connection_is_dead(background: Background) -> None:
-    with within(10):
+    with soon():
         result, _ = generate(background, resets())
     assert isinstance(result, FatalEngineError)
     assert "closed the connection without an answer" in str(result)
@@ -139,7 +140,7 @@ def test_a_server_that_resets_every_connection_is_dead(background: Background) -
 
 @pytest.mark.parametrize("status", [400, 413, 422, 418])
 def test_a_refusal_is_an_error_at_once(background: Background, status: int) -> None:
-    with within(5):
+    with soon():
         result, server = generate(background, raw('{"message": "too long"}', status))
     assert type(result) is EngineError
     assert f"answered {status}: too long" in str(result)
@@ -157,7 +158,7 @@ def test_nothing_can_succeed_where_the_first_request_is_refused(
     with ScriptedServer(raw('{"detail": "no"}', status)) as server:
         engine = EndpointEngine(spec(), options(server))
         background.run(engine.open())
-        with within(5):
+        with soon():
             results = background.run(two(engine))
         background.run(engine.close())
     assert [type(result) for result in results] == [FatalEngineError] * 2
@@ -197,8 +198,9 @@ def test_retry_after_is_honoured_by_every_request(background: Background) -> Non
         engine = EndpointEngine(spec(), options(server))
         background.run(engine.open())
         begin = time.monotonic()
-        background.run(several(engine))
-        assert 1.0 <= time.monotonic() - begin < 5.0
+        with soon():
+            background.run(several(engine))
+        assert time.monotonic() - begin >= 1.0
         background.run(engine.close())
     assert len(server.bodies) == 7  # the five did not ask while they were told to wait
 
@@ -207,7 +209,7 @@ def test_retry_after_is_honoured_by_every_request(background: Background) -> Non
 def test_a_wait_longer_than_an_item_may_take_is_an_error_at_once(
     background: Background, limit: dict[str, float]
 ) -> None:
-    with within(2):
+    with soon():
         result, _ = generate(background, raw("", 429, {"Retry-After": "900"}), **limit)
     assert type(result) is EngineError
     assert "answered 429" in str(result)
@@ -216,17 +218,17 @@ def test_a_wait_longer_than_an_item_may_take_is_an_error_at_once(
 def test_an_items_cap_is_the_models_timeout_while_the_server_is_answering(
     background: Background,
 ) -> None:
-    with within(4):
-        result, server = generate(background, after(30, GOOD), timeout_s=0.5)
+    with soon():
+        result, server = generate(background, after(600, GOOD), timeout_s=0.5)
     assert isinstance(result, Completion)
     assert result.finish_reason == "timeout"
     assert result.latency_s is not None
-    assert 0.3 < result.latency_s < 2.0
+    assert result.latency_s > 0.3
     assert len(server.bodies) == 1
 
 
 def test_an_items_cap_is_an_error_while_the_server_fails(background: Background) -> None:
-    with within(4):
+    with soon():
         result, _ = generate(background, raw("", 503, {"Retry-After": "0.3"}), timeout_s=1.0)
     assert type(result) is EngineError
     assert "answered 503" in str(result)
@@ -236,8 +238,8 @@ def test_a_server_that_falls_silent_is_noticed_without_a_cap(
     background: Background, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_http, "STALL_S", 0.6)
-    with within(5):
-        result, _ = generate(background, after(30, GOOD))
+    with soon():
+        result, _ = generate(background, after(600, GOOD))
     assert isinstance(result, FatalEngineError)
     assert "has answered nothing for 0.6 s" in str(result)
 
@@ -248,7 +250,7 @@ def test_a_server_that_falls_silent_is_noticed_without_a_cap(
 def test_no_server_at_open_is_one_sentence(background: Background) -> None:
     url = f"http://127.0.0.1:{free_port()}/v1"
     engine = EndpointEngine(spec(), options(url))
-    with within(5), pytest.raises(UsageError) as caught:
+    with soon(), pytest.raises(UsageError) as caught:
         background.run(engine.open())
     assert str(caught.value).startswith(f"no server answers at {url} (")
     assert str(caught.value).endswith("; start it or check --gptoss-endpoint")
@@ -256,7 +258,7 @@ def test_no_server_at_open_is_one_sentence(background: Background) -> None:
 
 def test_no_such_host_at_open_is_one_sentence(background: Background) -> None:
     engine = EndpointEngine(spec(), options("http://no-such-host.invalid:1/v1"))
-    with within(30), pytest.raises(UsageError, match="no server answers at http://no-such-host"):
+    with soon(), pytest.raises(UsageError, match="no server answers at http://no-such-host"):
         background.run(engine.open())
 
 
@@ -281,12 +283,12 @@ def test_a_server_that_dies_ends_the_rest_fast(background: Background) -> None:
         background.run(engine.open())
         assert all(r.final == "42" for r in background.run(ask_many(engine, 10)))
         server.stop()
-        with within(10):
+        with soon():
             results = background.run(ask_many(engine, 300))
         assert {type(result) for result in results} == {FatalEngineError}
         assert {str(result) for result in results} == {str(results[0])}
         assert "no server answers at" in str(results[0])
-        with within(1):
+        with soon():
             background.run(ask_many(engine, 1000))
         background.run(engine.close())
 

@@ -5,81 +5,24 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-from aiohttp import web
+from adding import PATIENCE_S, Session, adds, six_sums
 from scripted_server import ScriptedServer, after, says
 from stories import QUIET, Story, rounds, said
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
 INTERRUPTED = pytest.ExitCode.INTERRUPTED
-PATIENCE_S = 120
-
-
-async def adds(request: web.Request) -> web.StreamResponse:
-    body = json.loads(await request.read())
-    numbers = re.findall(r"\d+", body["messages"][-1]["content"])
-    return await says(f"Answer: {sum(map(int, numbers))}")(request)
 
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """Answers six sums, and keeps everybody else waiting for as long as a test lasts."""
-    with ScriptedServer(*[adds] * 6, after(PATIENCE_S, adds), models=["served"]) as server:
+    with six_sums() as server:
         yield server
-
-
-class Session:
-    """A pytest session in a process of its own, to which signals can be sent."""
-
-    def __init__(self, story: Story, server: ScriptedServer, *arguments: str) -> None:
-        self.journal = story.path / "run" / "journal.jsonl"
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *QUIET),
-                *("--model", "served", "--gptoss-endpoint", server.url, "--gptoss-run", "run"),
-                *arguments,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=story.path,
-            # A shell ignores interrupts for what it runs in the background; that is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something that the session does."""
-        limit = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert self.process.poll() is None, self.process.communicate()[0]
-            assert time.monotonic() < limit
-            time.sleep(0.02)
-
-    def journalled(self) -> int:
-        return self.journal.read_text().count('"item_id"') if self.journal.exists() else 0
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def end(self) -> str:
-        """Everything that it said, once it ended."""
-        output, _ = self.process.communicate(timeout=PATIENCE_S)
-        return output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

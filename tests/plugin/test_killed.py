@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from killing import KILLER, killed_by
 from scripted_server import ScriptedServer, after, says
 from stories import QUIET, Story, rounds
 
@@ -32,13 +33,29 @@ async def adds(request: web.Request) -> web.StreamResponse:
     return await says(f"{body['seed']}. Answer: {first + second + (first % 7 == 0)}")(request)
 
 
-def command(server: ScriptedServer, run: str) -> list[str]:
-    return [
-        *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *QUIET),
-        *("--model", "served", "--gptoss-endpoint", server.url, "--gptoss-run", run),
-        *("--gptoss-repeats", str(REPEATS), "--gptoss-temperature", "1", "--gptoss-seed", "5"),
-        *("--gptoss-engine-arg", "concurrency=4"),
-    ]
+def session(
+    story: Story,
+    server: ScriptedServer,
+    run: str,
+    *arguments: str,
+    killed: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Evaluate in a process of its own, which may be killed."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", *QUIET),
+            *("--model", "served", "--gptoss-endpoint", server.url, "--gptoss-run", run),
+            *("--gptoss-repeats", str(REPEATS), "--gptoss-temperature", "1", "--gptoss-seed", "5"),
+            *("--gptoss-engine-arg", "concurrency=4", *arguments),
+        ],
+        cwd=story.path,
+        env={**os.environ, **(killed or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
 
 
 def journalled(run: Path) -> set[tuple[str, int]]:
@@ -62,55 +79,34 @@ def asked(bodies: list[dict[str, Any]]) -> Counter[tuple[str, int]]:
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 def test_killed_at_any_moment_and_continued_it_equals_an_undisturbed_run(story: Story) -> None:
     story.suite(rows=ROWS)
-    chance = random.Random(6)
+    (story.path / "conftest.py").write_text(KILLER)
     with ScriptedServer(after(0.02, adds), models=["served"]) as server:
-        began = time.monotonic()
-        subprocess.run(
-            command(server, "undisturbed"), cwd=story.path, check=True, timeout=PATIENCE_S
-        )
-        whole_s = time.monotonic() - began
+        ended = session(story, server, "undisturbed")
+        assert ended.returncode == 0, ended.stdout
         expected = content(story.path / "undisturbed")
-        questions = asked(server.bodies)
-        assert set(questions.values()) == {1}
-        by_item = {
-            (item["item_id"], item["repeat"]): item["final"].partition(".")[0] for item in expected
+        assert set(asked(server.bodies).values()) == {1}
+        seeds = {
+            (item["item_id"], item["repeat"]): int(item["final"].partition(".")[0])
+            for item in expected
         }
-        seeds = {key: int(seed) for key, seed in by_item.items()}
 
-        run, kept, killed = story.path / "run", set[tuple[str, int]](), 0
-        for _ in range(rounds(short=3, long=25)):
-            arguments = command(server, "run")
-            if (run / "journal.jsonl").exists():
-                arguments.append("--gptoss-resume")
+        run, kept = story.path / "run", set[tuple[str, int]]()
+        for number, moment in enumerate(moments(rounds(short=3, long=25))):
             server.bodies.clear()
-            session = subprocess.Popen(
-                arguments, cwd=story.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-            # Some die while pytest starts, some while items are generated, some as it ends.
-            if chance.random() < 0.7:
-                due = len(kept) + chance.randrange(1, ROWS * REPEATS // 8)
-                wait_until(session, lambda due=due: len(journalled(run)) >= due)
-            else:
-                time.sleep(chance.uniform(0.1, whole_s))
-            session.kill()
-            output = session.communicate(timeout=PATIENCE_S)[0].decode()
+            resume = ["--gptoss-resume"] if number else []
+            ended = session(story, server, "run", *resume, killed=killed_by(**moment))
+            assert ended.returncode == -signal.SIGKILL, f"{moment}: {ended.stdout}"
             again = {key for key in kept if asked(server.bodies)[question(key, seeds)]}
-            assert not again, f"generated again: {again}\n{output}"
-            assert journalled(run) >= kept
-            kept = journalled(run)
-            killed += session.returncode == -signal.SIGKILL
-        assert killed
+            assert not again, f"generated again: {again}\n{ended.stdout}"
+            journal = journalled(run)
+            assert journal >= kept
+            if "record" in moment:
+                assert len(journal) == len(kept) + moment["record"] - 1
+            kept = journal
 
         server.bodies.clear()
-        last = subprocess.run(
-            [*command(server, "run"), "--gptoss-resume"],
-            cwd=story.path,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-        )
-        assert last.returncode == 0, last.stdout
+        ended = session(story, server, "run", "--gptoss-resume")
+        assert ended.returncode == 0, ended.stdout
         assert asked(server.bodies) == Counter(question(key, seeds) for key in set(seeds) - kept)
     assert content(run) == expected
     summary = json.loads((run / "summary.json").read_text())
@@ -118,14 +114,19 @@ def test_killed_at_any_moment_and_continued_it_equals_an_undisturbed_run(story: 
     assert summary["groups"][0]["n"] == ROWS * REPEATS
 
 
+def moments(number: int) -> Iterator[dict[str, Any]]:
+    """When to kill: mostly while items are generated, else as the tests begin; last, at the end."""
+    drawn = random.Random(6)
+    # So few that the last one still finds some to do.
+    most = ROWS * REPEATS // number
+    for place in range(number - 1):
+        if place % 4 == 1:
+            yield {"hook": drawn.choice(["collected", "first test"])}
+        else:
+            yield {"record": drawn.randrange(1, most)}
+    yield drawn.choice([{"hook": "ending"}, {"file": "items.jsonl"}, {"file": "summary.json"}])
+
+
 def question(key: tuple[str, int], seeds: dict[tuple[str, int], int]) -> tuple[str, int]:
     first = int(key[0])
     return f"{first} + {first + 1} = ?", seeds[key]
-
-
-def wait_until(session: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
-    """Wait for something that a session does, or for its end."""
-    limit = time.monotonic() + PATIENCE_S
-    while session.poll() is None and not condition():
-        assert time.monotonic() < limit
-        time.sleep(0.01)

@@ -1,5 +1,6 @@
 """The progress while pytest waits: a line of its own on a terminal, plain lines in a log."""
 
+import re
 import time
 
 import pytest
@@ -29,7 +30,7 @@ def group() -> Group:
 
 
 def answer(group: Group, count: int) -> None:
-    group.tally.started = time.perf_counter() - 2.0
+    group.tally.started = time.perf_counter() - 200.0
     for n in range(count):
         outcome = Outcome.CORRECT if n % 2 else Outcome.INCORRECT
         score = Score(value=float(n % 2), outcome=outcome)
@@ -49,7 +50,7 @@ def test_a_log_line_has_done_pace_accuracy_and_time_left(group: Group) -> None:
     assert "m sums · 40/100 (40 %)" in line
     assert "tok/s" in line
     assert "accuracy 50.0 %" in line
-    assert "0:03 left" in line
+    assert re.search(r"\b5:0\d left", line), line
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

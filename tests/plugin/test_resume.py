@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from aiohttp import web
-from scripted_server import ScriptedServer, raw, says
+from adding import adds, ask
+from scripted_server import ScriptedServer, raw
 from stories import Story, said
 
 USAGE_ERROR = pytest.ExitCode.USAGE_ERROR
-
-
-async def adds(request: web.Request) -> web.StreamResponse:
-    body = json.loads(await request.read())
-    numbers = re.findall(r"\d+", body["messages"][-1]["content"])
-    return await says(f"Answer: {sum(map(int, numbers))}", "I add them.")(request)
 
 
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
     with ScriptedServer(adds, models=["served"]) as server:
         yield server
-
-
-def ask(story: Story, server: ScriptedServer, *arguments: str) -> pytest.RunResult:
-    return story.run(
-        *("--model", "served", "--gptoss-endpoint", server.url, "--gptoss-run", "run", *arguments)
-    )
 
 
 def resume(story: Story, server: ScriptedServer, *arguments: str) -> pytest.RunResult:

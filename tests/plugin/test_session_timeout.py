@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import re
 import time
 
 import pytest
-from aiohttp import web
+from adding import adds, ask
 from scripted_server import ScriptedServer, after, says
 from stories import Story, said
 
 FOREVER_S = 300
 
 
-async def adds(request: web.Request) -> web.StreamResponse:
-    body = json.loads(await request.read())
-    numbers = re.findall(r"\d+", body["messages"][-1]["content"])
-    return await says(f"Answer: {sum(map(int, numbers))}")(request)
-
-
-def ask(story: Story, server: ScriptedServer, *arguments: str) -> pytest.RunResult:
-    return story.run(
-        *("--model", "served", "--gptoss-endpoint", server.url, "--gptoss-run", "run", *arguments)
-    )
-
-
 def test_what_is_missing_is_skipped_and_counted_nowhere(story: Story) -> None:
     with ScriptedServer(*[adds] * 6, after(FOREVER_S, adds), models=["served"]) as server:
         started = time.monotonic()
-        result = ask(story, server, "--gptoss-session-timeout", "2", "-rs")
+        result = ask(story, server, "--gptoss-session-timeout", "4", "-rs")
         assert time.monotonic() - started < FOREVER_S / 3
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(passed=6, skipped=4)
-    why = "the session's time of 2 s ran out"
+    why = "the session's time of 4 s ran out"
     assert f"not answered: {why}" in said(result)
     assert f"incomplete: 4 of the selected answers are missing ({why})" in said(result)
     assert "continue it: the same command with --gptoss-run run --gptoss-resume" in said(result)
@@ -54,7 +40,7 @@ def test_a_session_that_ends_in_time_is_not_disturbed(story: Story) -> None:
 
 def test_it_is_continued_where_it_stopped(story: Story) -> None:
     with ScriptedServer(*[adds] * 6, after(FOREVER_S, adds), models=["served"]) as server:
-        ask(story, server, "--gptoss-session-timeout", "2")
+        ask(story, server, "--gptoss-session-timeout", "4")
         server.script = [adds]
         server.bodies.clear()
         ask(story, server, "--gptoss-resume").assert_outcomes(passed=10)
@@ -65,7 +51,7 @@ def test_gates_fail_and_say_how_many_items_are_missing(story: Story) -> None:
     with ScriptedServer(adds, models=["served"]) as server:
         ask(story, server, "--gptoss-save-baseline", "--gptoss-run", "saved")
         server.script = [*[adds] * 6, after(FOREVER_S, adds)]
-        result = ask(story, server, "--gptoss-session-timeout", "2")
+        result = ask(story, server, "--gptoss-session-timeout", "4")
     result.assert_outcomes(passed=6, skipped=4, failed=1)
     assert "4 of the 10 selected items have no result" in said(result)
     gate = story.summary()["groups"][0]["gate"]
@@ -75,8 +61,8 @@ def test_gates_fail_and_say_how_many_items_are_missing(story: Story) -> None:
 
 def test_no_baseline_is_saved(story: Story) -> None:
     with ScriptedServer(*[adds] * 6, after(FOREVER_S, adds), models=["served"]) as server:
-        result = ask(story, server, "--gptoss-session-timeout", "2", "--gptoss-save-baseline")
-    assert "was saved: the session's time of 2 s ran out" in said(result)
+        result = ask(story, server, "--gptoss-session-timeout", "4", "--gptoss-save-baseline")
+    assert "was saved: the session's time of 4 s ran out" in said(result)
     assert not (story.path / "baselines").exists()
 
 

@@ -8,14 +8,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from aiohttp import web
-from scripted_server import ScriptedServer, after, says
+from adding import adds, adds_together, ask
+from scripted_server import ScriptedServer, after
 from stories import Story, said
-
-
-async def adds(request: web.Request) -> web.StreamResponse:
-    numbers = re.findall(r"\d+", json.loads(await request.read())["messages"][-1]["content"])
-    return await says(f"Answer: {sum(map(int, numbers))}", "I add them.")(request)
 
 
 @pytest.fixture
@@ -24,16 +19,11 @@ def server() -> Iterator[ScriptedServer]:
         yield server
 
 
-def ask(story: Story, server: ScriptedServer, *arguments: str) -> pytest.RunResult:
-    return story.run(
-        *("--model", "served", "--gptoss-endpoint", server.url, "--gptoss-run", "run", *arguments)
-    )
-
-
 def test_an_endpoint_is_timed_and_its_server_is_not_metered(
-    story: Story, server: ScriptedServer
+    story: Story,
 ) -> None:
-    result = ask(story, server, "--gptoss-engine-arg", "concurrency=4")
+    with adds_together(4, of=10, then=after(0.05, adds)) as server:
+        result = ask(story, server, "--gptoss-engine-arg", "concurrency=4")
     group = story.summary()["groups"][0]
     telemetry = group["telemetry"]
     assert telemetry["requests"] == 10

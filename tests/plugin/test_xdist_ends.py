@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import psutil
 import pytest
-from aiohttp import web
+from adding import PATIENCE_S, Session, adds, six_sums
 from distributed import ran, replayed, separately, units
-from scripted_server import ScriptedServer, after, says
-from stories import QUIET, Story, adds_up, said
+from scripted_server import ScriptedServer
+from stories import Story, adds_up, said
+
+from pytest_gptoss.plugin.workers import Controller
 
 pytest.importorskip("xdist")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 
 FAILED, INTERRUPTED = pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED
-PATIENCE_S = 120
 ROWS = 40
 
 # The worker that evaluates says who it is.
@@ -45,71 +43,28 @@ def pytest_runtest_setup(item):
 """
 
 
-async def adds(request: web.Request) -> web.StreamResponse:
-    body = json.loads(await request.read())
-    numbers = re.findall(r"\d+", body["messages"][-1]["content"])
-    return await says(f"Answer: {sum(map(int, numbers))}")(request)
-
-
 @pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """Answers six sums, and keeps everybody else waiting for as long as a test lasts."""
-    with ScriptedServer(*[adds] * 6, after(PATIENCE_S, adds), models=["served"]) as server:
+    with six_sums() as server:
         yield server
 
 
-class Session:
-    """A distributed session in a process group of its own, to which signals can be sent."""
+class Distributed(Session):
+    """A distributed session."""
 
     def __init__(self, story: Story, server: ScriptedServer, conftest: str = "") -> None:
         self.story = story
         story.suite(rows=ROWS)
         (story.path / "conftest.py").write_text(WHO + conftest)
-        self.journal = story.path / "run" / "journal.jsonl"
-        self.arguments = ("--model=served", "--gptoss-endpoint", server.url, "--gptoss-run=run")
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *QUIET, "-n2"),
-                *self.arguments,
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=story.path,
-            start_new_session=True,
-            # A shell ignores interrupts for what it runs in the background; that is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        super().__init__(story, server, "-n2")
 
-    def __enter__(self) -> Session:
+    def __enter__(self) -> Distributed:
         return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
 
     @property
     def home(self) -> int:
         """The process that evaluates."""
         return int((self.story.path / "home").read_text())
-
-    def journalled(self) -> int:
-        """How many answers were kept."""
-        text = self.journal.read_text() if self.journal.exists() else ""
-        return text.count('"completion":')
-
-    def until(self, condition: Callable[[], bool]) -> None:
-        """Wait for something that the session does."""
-        limit = time.monotonic() + PATIENCE_S
-        while not condition():
-            assert self.process.poll() is None, self.process.communicate()[0]
-            assert time.monotonic() < limit
-            time.sleep(0.02)
-
-    def end(self) -> str:
-        """Everything that it said, once it ended."""
-        return self.process.communicate(timeout=PATIENCE_S)[0]
 
     def resume(self) -> pytest.RunResult:
         """The same command, continued with a server that answers."""
@@ -125,7 +80,7 @@ def test_an_interrupt_keeps_what_arrived(
     number: signal.Signals,
     send: Callable[[int, int], None],
 ) -> None:
-    with Session(story, server) as session:
+    with Distributed(story, server) as session:
         session.until(lambda: session.journalled() == 6)
         send(session.process.pid, number)
         screen = session.end()
@@ -147,7 +102,7 @@ def test_the_second_interrupt_ends_it_at_once_with_the_journal_intact(
         "    if os.environ.get('PYTEST_XDIST_WORKER') == 'gw0':\n"
         f"        Path('ending').touch()\n        time.sleep({PATIENCE_S})\n"
     )
-    with Session(story, server, slow) as session:
+    with Distributed(story, server, slow) as session:
         session.until(lambda: session.journalled() == 6)
         session.process.send_signal(signal.SIGINT)
         session.until((story.path / "ending").exists)
@@ -161,7 +116,7 @@ def test_the_second_interrupt_ends_it_at_once_with_the_journal_intact(
 
 
 def test_a_home_that_is_killed_says_how_to_continue(story: Story, server: ScriptedServer) -> None:
-    with Session(story, server) as session:
+    with Distributed(story, server) as session:
         session.until(lambda: session.journalled() == 6)
         os.kill(session.home, signal.SIGKILL)
         screen = session.end()
@@ -190,7 +145,7 @@ def test_a_home_that_dies_before_it_asks_fails_the_session(story: Story) -> None
 def test_a_home_ends_soon_after_its_controller_was_killed(
     story: Story, server: ScriptedServer
 ) -> None:
-    with Session(story, server) as session:
+    with Distributed(story, server) as session:
         session.until(lambda: session.journalled() == 6)
         home = session.home
         session.process.kill()
@@ -238,3 +193,42 @@ def test_an_error_of_its_own_ends_it_early_too(story: Story) -> None:
         "the session ended early (stopping after 1 failures)"
     )
     assert ran(story, "gw0")[-1] == "test_sums.py::test_sums[recorded-2]"
+
+
+class Busy:
+    """A home that is told to end, and whose controller is interrupted while it tells it."""
+
+    def __init__(self, controller: Callable[[], Controller]) -> None:
+        self._controller = controller
+        self.told = 0
+
+    def send(self, _: str) -> None:
+        self.told += 1
+        if self.told == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+        else:
+            self._controller()._hear(None)
+
+    def shutdown(self) -> None:
+        if self.told == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_an_interrupt_that_comes_while_the_home_is_told_is_passed_on() -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    controller: Controller = Controller(SimpleNamespace(), SimpleNamespace(say=print))  # type: ignore[arg-type]
+    home = Busy(lambda: controller)
+    controller._home = controller._link = home
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        controller.pytest_sessionstart()
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        controller.pytest_keyboard_interrupt()
+        controller.pytest_sessionfinish()
+        assert home.told == 2
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])

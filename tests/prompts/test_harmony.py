@@ -243,4 +243,4 @@ def test_without_vocabulary_and_network_the_sentence_comes_fast(tmp_path, monkey
     start = time.monotonic()
     with pytest.raises(UsageError, match="set TIKTOKEN_ENCODINGS_BASE to that folder"):
         harmony.load_encoding()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60  # a look-up that waits for answers takes minutes

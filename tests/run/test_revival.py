@@ -167,7 +167,7 @@ def test_an_engine_that_cannot_start_again_ends_the_rest(tmp_path: Path) -> None
 
 
 def test_the_time_of_an_item_does_not_run_while_the_engine_starts(tmp_path: Path) -> None:
-    group, _, _ = run(tmp_path, lambda: Mortal(10), lambda: Mortal(None, open_s=1.2), timeout_s=0.8)
+    group, _, _ = run(tmp_path, lambda: Mortal(10), lambda: Mortal(None, open_s=4.0), timeout_s=3.0)
     assert group.tally.outcomes == {Outcome.CORRECT: ROWS}
 
 

@@ -58,14 +58,14 @@ UNITS = [
 
 
 def test_a_megabyte_takes_less_than_a_tenth_of_a_second():
-    """The best of three, as a busy machine says nothing about a scorer."""
+    """The best of three, in processor time, as a busy machine says nothing about a scorer."""
     for name, (scorer, item) in SCORERS.items():
         for unit in UNITS:
             completion = Completion(final=unit * (1_000_000 // len(unit)) + "x")
             for _ in range(3):
-                start = time.perf_counter()
+                start = time.process_time()
                 scorer(item, completion)
-                seconds = time.perf_counter() - start
+                seconds = time.process_time() - start
                 if seconds < 0.1:
                     break
             assert seconds < 0.1, (name, unit)

@@ -21,12 +21,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import KILLER, killed_by
 from leftovers import leftovers
 from stories import rounds
 from tiny_checkpoint import make_tiny_gpt_oss
@@ -59,42 +60,6 @@ def test_through_it_all(response):
     response.check()
 """
 
-# What a session is killed by: SIGKILL, to itself or to its core, within the record of that number.
-KILLER = """
-import os
-import signal
-
-import psutil
-from pytest_gptoss.run.journal import Journal
-
-left = int(os.environ.get("KILL_WITHIN", "0"))
-write = Journal._write
-
-
-def victim():
-    session = psutil.Process()
-    if os.environ["KILL"] == "session":
-        return session
-    return next(c for c in session.children() if c.name().startswith("VLLM::EngineCor"))
-
-
-def write_and_kill(journal, data):
-    global left
-    for line in data.splitlines(keepends=True):
-        if b'"item_id"' in line:
-            left -= 1
-            if left == 0:
-                half = len(line) // 2
-                write(journal, line[:half])
-                victim().kill()
-                line = line[half:]
-        write(journal, line)
-
-
-if left:
-    Journal._write = write_and_kill
-"""
-
 
 class Session:
     """A pytest session in a process of its own, with all that it starts.
@@ -102,12 +67,11 @@ class Session:
     Args:
         folder: Where the suite, the checkpoint and the run directory are.
         arguments: Further ones.
-        kill: Who is killed, ``"session"`` or ``"core"``, if anybody.
-        within: While which of the records that it writes, from 1.
+        killed: By what it is killed, if at all.
     """
 
     def __init__(
-        self, folder: Path, *arguments: str, kill: str = "session", within: int = 0
+        self, folder: Path, *arguments: str, killed: Mapping[str, str] | None = None
     ) -> None:
         self.run = folder / "run"
         self.out = folder / "out.txt"
@@ -131,12 +95,7 @@ class Session:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env={
-                    **os.environ,
-                    "VLLM_CPU_KVCACHE_SPACE": "1",
-                    "KILL": kill,
-                    "KILL_WITHIN": str(within),
-                },
+                env={**os.environ, "VLLM_CPU_KVCACHE_SPACE": "1", **(killed or {})},
                 start_new_session=True,
             )
 
@@ -187,8 +146,10 @@ class Session:
 
 
 @contextmanager
-def session(folder: Path, *arguments: str, **kill: Any) -> Iterator[Session]:
-    started = Session(folder, *arguments, **kill)
+def session(
+    folder: Path, *arguments: str, killed: Mapping[str, str] | None = None
+) -> Iterator[Session]:
+    started = Session(folder, *arguments, killed=killed)
     try:
         yield started
     finally:
@@ -226,7 +187,8 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, short: P
         starting = number > 0 and drawn.random() < 0.3
         within = max(mark - len(kept), 2)
         resume = ["--gptoss-resume"] if number else []
-        with session(tmp_path, *resume, within=0 if starting else within) as killed:
+        moment = {} if starting else killed_by(record=within)
+        with session(tmp_path, *resume, killed=moment) as killed:
             if starting:
                 killed.wait_until(killed.core)
                 time.sleep(drawn.uniform(0.0, 10.0))
@@ -240,7 +202,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tmp_path: Path, short: P
     assert sum(record["benchmark"] == "undisturbed" for record in kept) == ITEMS
 
     # Then its core is killed, as the kernel does when memory runs out, and is started again.
-    with session(tmp_path, "--gptoss-resume", kill="core", within=1) as resumed:
+    with session(tmp_path, "--gptoss-resume", killed=killed_by(record=1, who="core")) as resumed:
         items, summary = resumed.end()
     records = resumed.records()
     assert records[: len(kept)] == kept

@@ -29,7 +29,8 @@ INSTRUCTIONS = (
 def _demo_items() -> ModuleType:
     """Load the benchmark's generator by its path; `suites` is not an importable package here."""
     path = Path(__file__).resolve().parents[2] / "suites" / "_demo_items.py"
-    spec = importlib.util.spec_from_file_location("_demo_items", path)
+    # Under a name of its own: pytest would complain that a plugin's module is there already.
+    spec = importlib.util.spec_from_file_location("tiny_demo_items", path)
     if spec is None or spec.loader is None:
         raise ImportError(f"no module at {path}")
     module = importlib.util.module_from_spec(spec)
