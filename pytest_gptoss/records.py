@@ -7,11 +7,14 @@ at C speed, and usable without pytest.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
-__all__ = ["Completion", "Effort", "Message", "Outcome", "Sampling", "Score"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LETTERS", "Completion", "Effort", "Message", "Outcome", "Sampling", "Score"]
 
 Effort = Literal["low", "medium", "high"]
 
@@ -41,6 +44,18 @@ class Outcome(StrEnum):
         """Whether the model finished of its own accord: right, wrong, no answer or a refusal."""
         return self in _COMPLETED
 
+
+LETTERS: Final[Mapping[str, str]] = {
+    Outcome.CORRECT: "C",
+    Outcome.INCORRECT: "i",
+    Outcome.TRUNCATED: "t",
+    Outcome.NO_ANSWER: "n",
+    Outcome.MALFORMED: "m",
+    Outcome.REFUSED: "r",
+    Outcome.TIMEOUT: "T",
+    Outcome.ERROR: "E",
+}
+"""What each outcome is called where there is room for no more."""
 
 _COMPLETED = frozenset(
     {Outcome.CORRECT, Outcome.INCORRECT, Outcome.NO_ANSWER, Outcome.REFUSED},

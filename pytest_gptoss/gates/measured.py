@@ -6,6 +6,7 @@ compared with anything.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,12 +17,12 @@ from pytest_gptoss.gates.settings import Conditions, conditions
 from pytest_gptoss.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_gptoss.run.group import Group
 
-__all__ = ["DIGITS", "Measured", "Scored", "from_group", "is_run", "read_run"]
+__all__ = ["DIGITS", "Measured", "Scored", "from_group", "is_run", "item_lines", "read_run"]
 
 DIGITS = 6
 """Hex digits of an item's content hash that are kept: a changed item passes for the old one with
@@ -259,14 +260,31 @@ def read_items(path: Path, kind: _Struct) -> Iterable[Any]:
     Raises:
         UsageError: The file is missing, or a line of it cannot be read.
     """
-    file = path / "items.jsonl"
     decode = msgspec.json.Decoder(kind).decode
+    with item_lines(path) as lines:
+        for line in lines:
+            yield decode(line)
+
+
+@contextmanager
+def item_lines(path: Path) -> Iterator[Iterator[bytes]]:
+    """The lines of a run's ``items.jsonl``; what cannot be decoded is said to be in its line.
+
+    Raises:
+        UsageError: The file is missing, or a line of it cannot be read.
+    """
+    file = path / "items.jsonl"
     number = 0
+
+    def numbered(lines: Iterable[bytes]) -> Iterator[bytes]:
+        nonlocal number
+        for line in lines:
+            number += 1
+            yield line
+
     try:
         with file.open("rb") as lines:
-            for line in lines:
-                number += 1
-                yield decode(line)
+            yield numbered(lines)
     except OSError as error:
         raise UsageError(
             f"{file} cannot be read ({error.strerror}); take a run that was finished"

@@ -120,20 +120,17 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, Any] 
         return "more errors of the same cause", "E", ("ERROR", {"red": True})
     if report.when != "call" or report.outcome != "passed":
         return None
-    letter = _LETTERS.get(outcome or "")
+    letter = _letter(outcome or "")
     return (outcome, letter, (outcome.upper(), {"yellow": True})) if outcome and letter else None
 
 
-_LETTERS = {
-    "incorrect": "i",
-    "truncated": "t",
-    "no_answer": "n",
-    "malformed": "m",
-    "refused": "r",
-    "timeout": "T",
-    "inconclusive": "?",
-    "not comparable": "~",
-}
+def _letter(outcome: str) -> str | None:
+    """What a test shows that passed, where that alone would say too much of it."""
+    from pytest_gptoss.records import LETTERS
+
+    if outcome in ("correct", "error"):
+        return None
+    return {**LETTERS, "inconclusive": "?", "not comparable": "~"}.get(outcome)
 
 
 @pytest.hookimpl(trylast=True)

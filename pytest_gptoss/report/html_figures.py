@@ -7,22 +7,12 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from pytest_gptoss.records import LETTERS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["LETTERS", "drop_bar", "interval_bar", "outcome_bar", "reach"]
-
-LETTERS = {
-    "correct": "C",
-    "incorrect": "i",
-    "truncated": "t",
-    "no_answer": "n",
-    "malformed": "m",
-    "refused": "r",
-    "timeout": "T",
-    "error": "E",
-}
-"""A letter for each outcome, so that no bar is told from another by its colour alone."""
+__all__ = ["drop_bar", "interval_bar", "outcome_bar", "reach"]
 
 # How a part looks where the page's style sheet does not reach, as in some converters.
 _PLAIN = {

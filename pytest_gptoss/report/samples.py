@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_gptoss.errors import UsageError
+from pytest_gptoss.gates.measured import item_lines
 from pytest_gptoss.report.html_text import Text, cut, plain
 
 if TYPE_CHECKING:
@@ -98,33 +98,22 @@ def draw(
     Raises:
         UsageError: ``items.jsonl`` cannot be read.
     """
-    file = run / "items.jsonl"
     kept: dict[tuple[Key, str], list[tuple[int, int, Answer]]] = {}
     head = msgspec.json.Decoder(_Head).decode
     whole = msgspec.json.Decoder(_Line).decode
-    number = 0
-    try:
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                answer = head(line)
-                kind = (answer.model, answer.benchmark), answer.outcome
-                most = wanted.get(kind, 0)
-                if not most:
-                    continue
-                of_kind = kept.setdefault(kind, [])
-                rank = -_rank(seed, answer)
-                if len(of_kind) < most:
-                    heapq.heappush(of_kind, (rank, number, _shortened(whole(line))))
-                elif rank > of_kind[0][0]:
-                    heapq.heapreplace(of_kind, (rank, number, _shortened(whole(line))))
-    except OSError as error:
-        raise UsageError(
-            f"{file} cannot be read ({error.strerror}); take a run that was finished"
-        ) from error
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"{file}, line {number} cannot be read ({error}); take a run that is whole"
-        ) from error
+    with item_lines(run) as lines:
+        for number, line in enumerate(lines):
+            answer = head(line)
+            kind = (answer.model, answer.benchmark), answer.outcome
+            most = wanted.get(kind, 0)
+            if not most:
+                continue
+            of_kind = kept.setdefault(kind, [])
+            rank = -_rank(seed, answer)
+            if len(of_kind) < most:
+                heapq.heappush(of_kind, (rank, number, _shortened(whole(line))))
+            elif rank > of_kind[0][0]:
+                heapq.heapreplace(of_kind, (rank, number, _shortened(whole(line))))
     return {
         kind: [answer for _, _, answer in sorted(found, key=lambda entry: entry[1])]
         for kind, found in kept.items()
