@@ -6,25 +6,20 @@ Starting vLLM takes most of a minute on a CPU: one engine serves all tests but t
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
-import os
 import random
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from apart import run
 
 from pytest_gptoss.engines import EngineOptions, Request
-from pytest_gptoss.engines._vllm_arguments import refuse_unpacking
-from pytest_gptoss.engines._vllm_process import tensor_parallel_size
 from pytest_gptoss.engines.telemetry import Meter
 from pytest_gptoss.engines.vllm import VllmEngine
-from pytest_gptoss.errors import EngineError, UsageError
+from pytest_gptoss.errors import EngineError
 from pytest_gptoss.models import resolve
 from pytest_gptoss.records import Completion, Message, Sampling
 
@@ -34,7 +29,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.vllm
 
 CONTEXT = 2048
-GB = 10**9
 
 
 @pytest.fixture
@@ -319,172 +313,3 @@ def test_greedy_answers_are_those_of_vllms_own_offline_call(
     ours = [[int(word) for word in answer.final.split()] for answer in answers]
     assert sum(a == b for a, b in zip(ours, offline, strict=True)) >= 54
     assert sum(a[0] == b[0] for a, b in zip(ours, offline, strict=True)) >= 58
-
-
-LIFE = """
-import asyncio, json, os, signal, sys, threading, time
-import psutil
-from pytest_gptoss.engines import EngineOptions, Request
-from pytest_gptoss.engines.vllm import VllmEngine
-from pytest_gptoss.models import resolve
-from pytest_gptoss.records import Message, Sampling
-
-
-def ask(n, tokens):
-    return Request((Message("user", f"Count to {n}."),), Sampling(max_tokens=tokens, temperature=1))
-
-
-def family():
-    everything = psutil.Process().children(recursive=True)
-    return [p for p in everything if "resource_tracker" not in " ".join(p.cmdline())]
-
-
-def main():
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    run = lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(300)
-    engine = VllmEngine(resolve(sys.argv[1]), EngineOptions(arguments={"max_num_seqs": 4}))
-    result = {}
-
-    async def interrupted(end):
-        tasks = [asyncio.create_task(engine.generate(ask(n, 1500))) for n in range(64)]
-        await asyncio.sleep(0.5)
-        begin = time.monotonic()
-        await end()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        errors = [r for r in results if isinstance(r, Exception)]
-        kinds = sorted({type(e).__name__ for e in errors})
-        return {"kinds": kinds, "errors": len(errors), "text": str(errors[-1]),
-                "seconds": time.monotonic() - begin}
-
-    async def kill():
-        os.kill(engine._cores[0].pid, signal.SIGKILL)
-
-    run(engine.open())
-    members = family()
-    result["members"] = len(members)
-    result["killed"] = run(interrupted(kill))
-    try:
-        run(engine.generate(ask(1, 5)))
-    except Exception as error:
-        result["afterwards"] = type(error).__name__
-    run(engine.close())
-    result["left_after_death"] = sum(p.is_running() for p in members)
-
-    run(engine.open())
-    result["answer"] = run(engine.generate(ask(1, 5))).completion_tokens
-    members = family()
-    result["closed"] = run(interrupted(engine.close))
-    result["left_after_close"] = sum(p.is_running() for p in members)
-
-    async def given_up():
-        opening = asyncio.create_task(engine.open())
-        while not family():
-            await asyncio.sleep(0.05)
-        begin = time.monotonic()
-        await engine.close()
-        try:
-            await opening
-        except Exception as error:
-            return type(error).__name__, time.monotonic() - begin
-
-    result["given_up"] = run(given_up())
-    result["left_after_giving_up"] = len(family())
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    json.dump(result, open(sys.argv[2], "w"))
-
-
-if __name__ == "__main__":
-    main()
-"""
-
-
-@pytest.mark.slow
-def test_its_death_is_told_its_end_is_complete_and_it_can_begin_again(
-    tiny: Path, tmp_path: Path
-) -> None:
-    """In a process of its own, as what is printed when an interpreter ends belongs to it."""
-    (tmp_path / "life.py").write_text(LIFE)
-    printed = run([tmp_path / "life.py", tiny, tmp_path / "result.json"], {})
-    result = json.loads((tmp_path / "result.json").read_text())
-    assert result["members"] >= 1
-    assert result["killed"]["kinds"] == ["EngineDiedError"]
-    assert result["killed"]["errors"] >= 50
-    assert result["killed"]["seconds"] < 30
-    assert "ended by SIGKILL" in result["killed"]["text"]
-    assert result["afterwards"] == "EngineDiedError"
-    assert result["left_after_death"] == 0
-    assert 1 <= result["answer"] <= 5
-    assert result["closed"]["kinds"] == ["EngineError"]
-    assert "closed" in result["closed"]["text"]
-    assert result["left_after_close"] == 0
-    assert result["given_up"][0] == "EngineError"
-    assert result["given_up"][1] < 30
-    assert result["left_after_giving_up"] == 0
-    assert printed == ""
-
-
-def run(command: list[Any], environment: dict[str, str]) -> str:
-    """Run a Python script without this session's configuration; return all that it printed."""
-    root = str(Path(__file__).parents[2])
-    finished = subprocess.run(
-        [sys.executable, *map(str, command)],
-        env=os.environ | {"PYTHONPATH": root} | environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    printed = finished.stdout + finished.stderr
-    assert finished.returncode == 0, printed[-4000:]
-    return printed
-
-
-def test_unknown_arguments_are_refused_with_the_nearest(tiny: Path, loop_thread: Any) -> None:
-    if importlib.util.find_spec("vllm") is None:
-        pytest.skip("vllm is not installed")
-
-    def refusal(**arguments: Any) -> str:
-        engine = VllmEngine(resolve(str(tiny)), EngineOptions(arguments=arguments))
-        with pytest.raises(UsageError) as caught:
-            loop_thread.run(engine.open())
-        loop_thread.run(engine.close())
-        return str(caught.value)
-
-    assert "'max_model_length'; did you mean 'max_model_len'?" in refusal(max_model_length=5)
-    assert "'model' is set by --model" in refusal(model="other")
-    assert "max_model_len" in refusal(max_model_len=-7)
-
-
-def test_unpacking_mxfp4_is_refused() -> None:
-    with pytest.raises(UsageError, match="cannot unpack them; leave @bf16 out"):
-        refuse_unpacking(resolve("gpt-oss-20b@bf16"), {})
-
-
-def test_a_missing_vllm_is_told_with_the_remedy(
-    tiny: Path, loop_thread: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "vllm"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    engine = VllmEngine(resolve(str(tiny)), EngineOptions())
-    with pytest.raises(UsageError, match=r"pip install 'pytest-gptoss\[vllm\]'"):
-        loop_thread.run(engine.open())
-    loop_thread.run(engine.close())
-
-
-@pytest.mark.parametrize(
-    ("model", "memory", "size"),
-    [
-        ("gpt-oss-20b", [], 1),
-        ("gpt-oss-120b", [85 * GB], 1),
-        ("gpt-oss-20b", [25 * GB] * 2, 1),
-        ("gpt-oss-120b", [48 * GB] * 4, 2),
-        ("qwen3-235b", [150 * GB] * 8, 4),
-        ("qwen3-235b", [85 * GB] * 8, 8),
-        ("qwen3-235b", [85 * GB] * 3, 2),
-    ],
-)
-def test_gpus_per_replica(model: str, memory: list[int], size: int) -> None:
-    assert tensor_parallel_size(resolve(model), memory) == size

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 from gauntlet import CASES
 from ordinary import USER, settle_ordinary_user
-
-from pytest_gptoss.sandbox.choose import LADDER
+from rungs import HERE
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,7 +35,7 @@ def ordinary_user() -> Iterator[tuple[str, dict[str, Any]]]:
         yield program, how
 
 
-@pytest.mark.parametrize("rung", [name for name in LADDER if name != "macos"])
+@pytest.mark.parametrize("rung", HERE)
 def test_they_are_contained_for_an_ordinary_user(
     rung: str, ordinary_user: tuple[str, dict[str, Any]]
 ) -> None:

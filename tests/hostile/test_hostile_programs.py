@@ -18,11 +18,10 @@ import corpus_harm
 import pytest
 from corpus_resources import TIME_ALONE
 from gauntlet import CASES, GROUPS, Found, graded, program
+from rungs import HERE, rung_or_skip
 from yard import Yard
 
 from pytest_gptoss.errors import SandboxError
-from pytest_gptoss.sandbox.choose import LADDER, probe
-from pytest_gptoss.sandbox.choose import choose as chosen
 from pytest_gptoss.sandbox.grader import Grader
 from pytest_gptoss.sandbox.limits import Limits
 from pytest_gptoss.sandbox.unconfined import Unconfined
@@ -37,32 +36,27 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
         yield Yard(tmp_path_factory.mktemp("y"), cleanup)
 
 
-def rung_or_skip(name: str) -> str:
-    if (reason := probe()[name]) is not None:
-        pytest.skip(f"{name} does not work here: {reason}")
-    return name
-
-
-@pytest.fixture(scope="module", params=LADDER)
+@pytest.fixture(scope="module", params=HERE)
 def grader(request: pytest.FixtureRequest) -> Iterator[Grader]:
     """A grader on each rung that works here."""
-    with Grader(chosen(rung_or_skip(request.param)), workers=1) as grader:
+    with Grader(rung_or_skip(request.param), workers=1) as grader:
         yield grader
 
 
-@pytest.fixture(scope="module", params=LADDER)
+@pytest.fixture(scope="module", params=HERE)
 def found(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[tuple[str, str], Found]:
     """What came of the selected programs on each rung that works here."""
-    name = rung_or_skip(request.param)
+    rung = rung_or_skip(request.param)
+    name = rung.name
     cases = {
         (params["group"], params["name"])
         for item in request.session.items
         if (params := getattr(getattr(item, "callspec", None), "params", {})).get("found") == name
     }
     wanted = [case for case in CASES if case in cases]
-    return graded(chosen(name), wanted, tmp_path_factory.mktemp("g"))
+    return graded(rung, wanted, tmp_path_factory.mktemp("g"))
 
 
 @pytest.mark.parametrize(("group", "name"), CASES, ids=[f"{g}-{n}" for g, n in CASES])

@@ -29,7 +29,7 @@ def ordinary_user() -> Iterator[tuple[str, dict[str, Any]]]:
         yield settle_ordinary_user(Path(home))
 
 
-@pytest.mark.parametrize("file", ["test_isolation.py", "test_choose.py"])
+@pytest.mark.parametrize("file", ["test_isolation.py", "test_endings.py", "test_choose.py"])
 def test_it_holds_for_an_ordinary_user(
     file: str, ordinary_user: tuple[str, dict[str, Any]]
 ) -> None:
