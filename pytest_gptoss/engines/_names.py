@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["fits", "plain"]
+__all__ = ["asked_for", "fits", "kinds", "plain"]
 
 _SNAPSHOT = re.compile(r"models--(?:[^/]*--)?([^/]+)/snapshots/[^/]+/?\Z")
 # They choose among a gateway's providers of one model.
@@ -35,3 +35,32 @@ def fits(served: str, names: Iterable[str]) -> bool:
     wanted = {plain(name) for name in names}
     answered = plain(served)
     return answered in wanted or _DATE.sub("", answered) in wanted
+
+
+def asked_for(label: str, model: Mapping[str, Any]) -> list[str]:
+    """The names under which a model was asked for, or that the server states for it.
+
+    Args:
+        label: The model's label.
+        model: Its settings record; a variant has the names of its model, too.
+    """
+    engine = model["engine"]
+    asked = engine.get("served_model")
+    return [
+        *(label, model["name"], model["name"].partition("@")[0], model["source"]),
+        *(engine.get("aliases") or ()),
+        *([asked] if asked else ()),
+    ]
+
+
+def kinds(served: Iterable[str], names: Iterable[str]) -> set[str | None]:
+    """Which different models answered; those that were asked for are one, ``None``.
+
+    Other spellings of what was asked for are one name, two dates of it are two.
+
+    Args:
+        served: The names under which answers came.
+        names: Those that were asked for.
+    """
+    exact = {plain(name) for name in names}
+    return {None if plain(name) in exact else plain(name) for name in served}

@@ -166,6 +166,12 @@ def refusal(measured: Measured, *, held: Measured | None, expected: int) -> str 
     found = len(measured.items)
     if measured.errors:
         return f"{measured.errors:,} of its items ended as errors or were never answered"
+    if measured.mixed:
+        shown = ", ".join(n[:100] if n.isprintable() else "?" for n in measured.mixed[:3])
+        return (
+            f"its answers came from different models ({shown}), so it is of no one model: name a "
+            "server of one model, or one with --gptoss-engine-arg model=NAME"
+        )
     if found < expected:
         return (
             f"only {found:,} of its {expected:,} items were selected (by -k, -m, --deselect, "

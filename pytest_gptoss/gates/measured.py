@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from pytest_gptoss.engines._names import asked_for, kinds
 from pytest_gptoss.errors import UsageError
 from pytest_gptoss.gates.settings import Conditions, conditions
 from pytest_gptoss.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_gptoss.run.group import Group
@@ -103,6 +104,7 @@ class Measured:
         errors: Items without a result: errors of the infrastructure, or never answered.
         figures: The group's figures, as in ``summary.json``.
         noise: The discordance of two runs under the same settings, where it is known.
+        mixed: The names under which answers came, where those are of different models.
     """
 
     model: str
@@ -115,6 +117,7 @@ class Measured:
     errors: int = 0
     figures: Mapping[str, Any] = field(default_factory=dict)
     noise: Mapping[str, Any] | None = None
+    mixed: Sequence[str] = ()
 
     @property
     def binary(self) -> bool:
@@ -159,6 +162,7 @@ def from_group(group: Group, settings: Mapping[str, Any], figures: Mapping[str, 
         items=items,
         errors=errors,
         figures=_kept(figures),
+        mixed=_mixed(settings, model, figures),
     )
 
 
@@ -172,6 +176,12 @@ def _kept(figures: Mapping[str, Any]) -> dict[str, Any]:
         if value is not None and name not in _NOT_KEPT
     }
     return kept | {"telemetry": known} if "requests_per_s" in known else kept
+
+
+def _mixed(settings: Mapping[str, Any], model: str, figures: Mapping[str, Any]) -> list[str]:
+    served = figures.get("served_models") or {}
+    names = asked_for(model, settings["models"][model])
+    return list(served) if len(kinds(served, names)) > 1 else []
 
 
 class _Line(msgspec.Struct):
@@ -226,6 +236,7 @@ def read_run(path: Path) -> dict[tuple[str, str], Measured]:
             items=items,
             errors=figures["items"] - len(items),
             figures=_kept(figures),
+            mixed=_mixed(summary["settings"], key[0], figures),
         )
     return read
 

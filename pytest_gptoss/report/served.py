@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from pytest_gptoss.engines._names import fits, plain
+from pytest_gptoss.engines._names import asked_for, fits, kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,11 +43,8 @@ def _told(label: str, model: Mapping[str, Any], served: Counter[str], answers: i
     """What the answers say of the model that gave them."""
     engine = model["engine"]
     asked = engine.get("served_model")
-    names = [label, *_named(model), *(engine.get("aliases") or ()), *([asked] if asked else ())]
-    exact = {plain(name) for name in names}
-    # Other spellings of what was asked for are one name, two dates of it are two.
-    kinds = {asked if plain(name) in exact else plain(name) for name in served}
-    if len(kinds) > 1:
+    names = asked_for(label, model)
+    if len(kinds(served, names)) > 1:
         shown = ", ".join(f"{n:,} as {_printed(name)}" for name, n in served.most_common(_SHOWN))
         more = f" and {len(served) - _SHOWN} more names" if len(served) > _SHOWN else ""
         return (

@@ -8,6 +8,8 @@ from aiohttp import web
 from scripted_server import ScriptedServer, says
 from stories import Story, said
 
+from pytest_gptoss.__main__ import main
+
 SESSION = ("--model", "gpt-oss-20b", "--gptoss-endpoint")
 HUB = "openai/gpt-oss-20b"
 
@@ -57,6 +59,25 @@ def test_models_that_answer_by_turns_are_told_and_void_the_comparison(story: Sto
     assert "5 as openai/gpt-oss-20b" in note
     assert "5 as llama" in note
     assert story.summary()["groups"][0]["served_models"] == {HUB: 5, "llama": 5}
+
+
+def test_answers_of_several_models_are_no_baseline(
+    story: Story, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ScriptedServer(adds_as(HUB, "llama"), models=[HUB]) as server:
+        result = story.run(*SESSION, server.url, "--gptoss-run", "run", "--gptoss-save-baseline")
+    assert "was saved: its answers came from different models (" in said(result)
+    assert not (story.path / "baselines").exists()
+    assert main(["baseline", str(story.path / "run")]) == 2
+    assert "came from different models" in capsys.readouterr().err
+    assert not (story.path / "baselines").exists()
+
+
+def test_another_name_alone_may_be_saved(story: Story) -> None:
+    """It may be the server's name of that model; the baseline would be of it all the same."""
+    with ScriptedServer(adds_as("llama"), models=[HUB]) as server:
+        story.run(*SESSION, server.url, "--gptoss-run", "run", "--gptoss-save-baseline")
+    assert [*(story.path / "baselines").rglob("*.json")]
 
 
 def test_an_earlier_sessions_other_model_is_told_when_the_run_goes_on(story: Story) -> None:
