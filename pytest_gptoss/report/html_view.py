@@ -187,13 +187,22 @@ def _group(place: int, group: Mapping[str, Any], scale: float) -> dict[str, Any]
         "gate": _gate(group, scale),
         "warnings": [warning["text"] for warning in group.get("warnings", ())],
         "strata": [
-            (name, f"{figures['n']:,}", percent(figures["accuracy"]))
+            (
+                name,
+                f"{figures['n']:,}",
+                percent(figures["accuracy"]),
+                interval(figures.get("interval")),
+            )
             for name, figures in (group.get("strata") or {}).items()
         ],
         "aggregates": [
-            (name, percent(figures["accuracy"]), f"{figures['strata']:,} strata")
-            if "strata" in figures
-            else (name, percent(figures["accuracy"]), "")
+            (
+                name,
+                f"{figures['n']:,}" if "n" in figures else "",
+                percent(figures["accuracy"]),
+                interval(figures.get("interval")),
+                f"{figures['strata']:,} strata" if "strata" in figures else "",
+            )
             for name, figures in (group.get("aggregates") or {}).items()
         ],
     }

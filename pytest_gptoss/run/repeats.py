@@ -20,7 +20,8 @@ def pass_at_k(group: Group) -> dict[str, dict[str, Any]]:
     once, or is scored by degrees.
 
     Returns:
-        By name, such as ``pass@2``: the chance as ``accuracy``, and ``n``, the items it is of.
+        By name, such as ``pass@2``: the chance as ``accuracy``, its interval over the items, and
+        ``n``, the items it is of.
     """
     if group.repeats < 2 or getattr(group.benchmark.scorer, "graded", False):
         return {}
@@ -35,5 +36,9 @@ def pass_at_k(group: Group) -> dict[str, dict[str, Any]]:
     for k in range(1, group.repeats + 1):
         chances = [stats.pass_at_k(n, right, k) for n, right in counts if n >= k]
         if chances:
-            figures[f"pass@{k}"] = {"accuracy": sum(chances) / len(chances), "n": len(chances)}
+            figures[f"pass@{k}"] = {
+                "accuracy": sum(chances) / len(chances),
+                "n": len(chances),
+                **stats.mean_score(chances).figures(),
+            }
     return figures

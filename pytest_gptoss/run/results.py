@@ -213,10 +213,8 @@ def _interval(group: Group, *, graded: bool) -> tuple[list[float] | None, str | 
         )
         return [wilson.low, wilson.high], "wilson"
     means = [mean for ticket in group.tickets if (mean := _mean_score(ticket.results)) is not None]
-    if len(means) < 2:
-        return None, None
-    estimate = stats.clustered_difference(means, range(len(means)), confidence=CONFIDENCE)
-    return [max(0.0, estimate.low), min(1.0, estimate.high)], "t over items"
+    figures = stats.mean_score(means, confidence=CONFIDENCE).figures()
+    return figures["interval"], figures["interval_method"]
 
 
 def _mean_score(results: Sequence[Any]) -> float | None:
@@ -228,16 +226,22 @@ def _mean_score(results: Sequence[Any]) -> float | None:
     return sum(scores) / len(scores) if scores else None
 
 
-def _strata(group: Group) -> dict[str, dict[str, float]] | None:
+def _strata(group: Group) -> dict[str, dict[str, Any]] | None:
     if group.strata is None:
         return None
+    from pytest_gptoss import stats
+
     sums: dict[str, list[float]] = {}
     for ticket in group.tickets:
         mean = _mean_score(ticket.results)
         if mean is not None:
             sums.setdefault(group.strata[ticket.row], []).append(mean)
     return {
-        stratum: {"n": len(scores), "accuracy": sum(scores) / len(scores)}
+        stratum: {
+            "n": len(scores),
+            "accuracy": sum(scores) / len(scores),
+            **stats.mean_score(scores, confidence=CONFIDENCE).figures(),
+        }
         for stratum, scores in sorted(sums.items())
     }
 

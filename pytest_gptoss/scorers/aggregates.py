@@ -32,16 +32,24 @@ class ByCategory:
 
     def __call__(self, items: Sequence[ScoredItem]) -> dict[str, dict[str, Any]]:
         """A category's accuracy is over its items, as in MMLU's own evaluation."""
+        from pytest_gptoss import stats
+
         by_stratum = _by_stratum(items)
         figures = {}
         for name, strata in self.categories.items():
             scores = [item.score for stratum in strata for item in by_stratum.get(stratum, ())]
             if scores:
-                figures[name] = {"accuracy": fmean(scores), "n": len(scores)}
+                figures[name] = {
+                    "accuracy": fmean(scores),
+                    "n": len(scores),
+                    **stats.mean_score(scores).figures(),
+                }
+        groups = [[item.score for item in group] for group in by_stratum.values()]
         figures["macro average"] = {
-            "accuracy": fmean(fmean(i.score for i in group) for group in by_stratum.values()),
+            "accuracy": fmean(map(fmean, groups)),
             "n": len(items),
-            "strata": len(by_stratum),
+            "strata": len(groups),
+            **stats.mean_of_means(groups).figures(),
         }
         return figures
 
@@ -59,21 +67,28 @@ class Balanced:
 
     def __call__(self, items: Sequence[ScoredItem]) -> dict[str, dict[str, Any]]:
         """The mean over the strata, with each stratum's own."""
-        each = {name: self._of(group) for name, group in _by_stratum(items).items()}
+        from pytest_gptoss import stats
+
+        by_label = {name: self._by_label(group) for name, group in _by_stratum(items).items()}
+        each = {name: fmean(map(fmean, labels)) for name, labels in by_label.items()}
+        # A stratum's labels share its weight, which is that of every other stratum.
+        weights = [1.0 / len(labels) for labels in by_label.values() for _ in labels]
+        groups = [scores for labels in by_label.values() for scores in labels]
         return {
             "mean balanced accuracy": {
                 "accuracy": fmean(each.values()),
                 "n": len(items),
                 "strata": len(each),
+                **stats.mean_of_means(groups, weights=weights).figures(),
                 "each": each,
             }
         }
 
-    def _of(self, items: Sequence[ScoredItem]) -> float:
+    def _by_label(self, items: Sequence[ScoredItem]) -> list[list[float]]:
         by_label: dict[str | None, list[float]] = {}
         for item in items:
             by_label.setdefault(self.label(item.row), []).append(item.score)
-        return fmean(fmean(scores) for scores in by_label.values())
+        return list(by_label.values())
 
 
 def by_category(categories: Mapping[str, Sequence[str]]) -> ByCategory:

@@ -17,6 +17,7 @@ from .clustered import ClusteredDifference, clustered_difference
 from .effects import cohens_g, cohens_h
 from .gate import Gate, Verdict, gate
 from .mcnemar import McNemar, mcnemar, pooled_mcnemar
+from .means import mean_of_means, mean_score
 from .multiplicity import benjamini_hochberg, holm
 from .paired import NonInferiority, PairedDifference, noninferiority, paired_difference
 from .passk import pass_at_k
@@ -47,6 +48,8 @@ __all__ = [
     "gate",
     "holm",
     "mcnemar",
+    "mean_of_means",
+    "mean_score",
     "minimum_detectable_drop",
     "noninferiority",
     "odds_ratio",

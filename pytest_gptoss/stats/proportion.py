@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, SupportsIndex
+from typing import Any, Literal, SupportsIndex
 
 from . import _numbers, _validate
 
@@ -32,6 +32,12 @@ class Estimate:
     high: float
     method: str
     confidence: float
+
+    def figures(self) -> dict[str, Any]:
+        """The limits as records have them: ``interval`` and ``interval_method``, or nulls."""
+        if math.isnan(self.low) or math.isnan(self.high):
+            return {"interval": None, "interval_method": None}
+        return {"interval": [self.low, self.high], "interval_method": self.method}
 
 
 def proportion(

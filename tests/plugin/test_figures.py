@@ -3,6 +3,8 @@
 import pytest
 from stories import Story, said
 
+from pytest_gptoss import stats
+
 BY_KIND = """strata="kind",
     aggregate=scorers.by_category({"odd ones": ["odd"], "even ones": ["even"]}),
     chance=0.25,"""
@@ -57,13 +59,30 @@ def test_categories_and_the_macro_average(story: Story) -> None:
     story.answers(wrong=[1, 3])
     result = story.replay()
     assert story.summary()["groups"][0]["aggregates"] == {
-        "odd ones": {"accuracy": 0.6, "n": 5},
-        "even ones": {"accuracy": 1.0, "n": 5},
-        "macro average": {"accuracy": 0.8, "n": 10, "strata": 2},
+        "odd ones": {"accuracy": 0.6, "n": 5, **stats.proportion(3, 5).figures()},
+        "even ones": {"accuracy": 1.0, "n": 5, **stats.proportion(5, 5).figures()},
+        "macro average": {
+            "accuracy": 0.8,
+            "n": 10,
+            "strata": 2,
+            **stats.mean_of_means([[1] * 5, [1, 1, 1, 0, 0]]).figures(),
+        },
     }
-    assert lines(result, "macro average") == [
-        "odd ones 60.0 %  even ones 100.0 %  macro average 80.0 % over 2 strata"
-    ]
+    (line,) = lines(result, "macro average")
+    assert line == (
+        "odd ones 60.0 % [23.1, 88.2]  even ones 100.0 % [56.6, 100.0]  "
+        "macro average 80.0 % [53.4, 100.0] over 2 strata"
+    )
+
+
+def test_a_stratum_has_its_own_interval(story: Story) -> None:
+    story.suite(extra="strata='kind',")
+    story.answers(wrong=[1, 3])
+    story.replay()
+    assert story.summary()["groups"][0]["strata"] == {
+        "even": {"n": 5, "accuracy": 1.0, **stats.proportion(5, 5).figures()},
+        "odd": {"n": 5, "accuracy": 0.6, **stats.proportion(3, 5).figures()},
+    }
 
 
 def test_a_category_that_was_not_asked_is_left_out(story: Story) -> None:

@@ -6,6 +6,8 @@ import json
 import pytest
 from stories import Story, said
 
+from pytest_gptoss import stats
+
 
 def test_each_item_has_k_completions(story: Story) -> None:
     file = story.path / "answers.jsonl"
@@ -49,10 +51,14 @@ def test_pass_at_k_is_the_unbiased_estimate(story: Story) -> None:
         # By counting every choice of k of the four, as the estimator is defined.
         choices = list(itertools.combinations(range(4), k))
         chance = [sum(min(c) < count for c in choices) / len(choices) for count in right]
-        assert figures[f"pass@{k}"] == {"accuracy": pytest.approx(sum(chance) / 10), "n": 10}
+        assert figures[f"pass@{k}"] == {
+            "accuracy": pytest.approx(sum(chance) / 10),
+            "n": 10,
+            **stats.mean_score(chance).figures(),
+        }
     assert figures["pass@1"]["accuracy"] == pytest.approx(group["accuracy"])
     # A few of them on the screen, with the last.
-    assert "pass@1 50.0 %  pass@2 61.7 %  pass@4 70.0 %" in said(result)
+    assert "pass@1 50.0 % [19.6, 80.4]  pass@2 61.7 % [29.4, 94.0]  pass@4 70.0 %" in said(result)
 
 
 def test_an_item_with_too_few_answers_is_left_out_of_pass_at_k(story: Story) -> None:
@@ -64,7 +70,10 @@ def test_an_item_with_too_few_answers_is_left_out_of_pass_at_k(story: Story) -> 
     (story.path / "answers.jsonl").write_text("\n".join(lines))
     story.replay("--gptoss-repeats", "2")
     figures = story.summary()["groups"][0]["aggregates"]
-    assert figures == {"pass@1": {"accuracy": 1.0, "n": 10}, "pass@2": {"accuracy": 1.0, "n": 9}}
+    assert figures == {
+        "pass@1": {"accuracy": 1.0, "n": 10, **stats.proportion(10, 10).figures()},
+        "pass@2": {"accuracy": 1.0, "n": 9, **stats.proportion(9, 9).figures()},
+    }
 
 
 def test_one_answer_has_no_pass_at_k(story: Story) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_gptoss import UsageError, scorers
+from pytest_gptoss import UsageError, scorers, stats
 from pytest_gptoss.benchmark import Benchmark, Item, ScoredItem
 
 
@@ -23,9 +23,15 @@ def test_a_category_is_over_items_and_the_macro_average_over_strata():
     items = scored(*[("a", "", 1)] * 8, *[("b", "", 0)] * 2, *[("c", "", 0.5)] * 4)
     figures = scorers.by_category({"one": ["a", "b"], "two": ["c"], "none": ["d"]})(items)
     assert figures == {
-        "one": {"accuracy": 0.8, "n": 10},
-        "two": {"accuracy": 0.5, "n": 4},
-        "macro average": {"accuracy": 0.5, "n": 14, "strata": 3},
+        "one": {"accuracy": 0.8, "n": 10, **stats.proportion(8, 10).figures()},
+        # Four scores that are all alike say nothing of how others would be.
+        "two": {"accuracy": 0.5, "n": 4, "interval": None, "interval_method": None},
+        "macro average": {
+            "accuracy": 0.5,
+            "n": 14,
+            "strata": 3,
+            **stats.mean_of_means([[1] * 8, [0] * 2, [0.5] * 4]).figures(),
+        },
     }
 
 
@@ -40,7 +46,14 @@ def test_balanced_accuracy_by_hand():
         *[("a", "Yes", 1)] * 3, ("a", "Yes", 0), ("a", "No", 0), *[("b", "No", 1)], ("b", "No", 0)
     )
     (figure,) = scorers.balanced("label")(items).values()
-    assert figure == {"accuracy": 0.4375, "n": 7, "strata": 2, "each": {"a": 0.375, "b": 0.5}}
+    cells = [[1, 1, 1, 0], [0], [1, 0]]
+    assert figure == {
+        "accuracy": 0.4375,
+        "n": 7,
+        "strata": 2,
+        **stats.mean_of_means(cells, weights=[0.25, 0.25, 0.5]).figures(),
+        "each": {"a": 0.375, "b": 0.5},
+    }
 
 
 def test_a_stratum_of_another_rule_has_its_mean():
