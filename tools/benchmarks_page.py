@@ -246,8 +246,8 @@ def _beside(benchmarks: list[Benchmark]) -> str:
             continue
         lines.append(f"- **{benchmark.title}**: {text}.\n")
     lines.append(
-        "\nThey stand under `aggregates` in `summary.json`, the accuracy of each subject or task "
-        "under `strata`.\n\n"
+        "\nEach has its n and interval under `aggregates` in `summary.json`, and so has "
+        "each subject or task under `strata`.\n\n"
     )
     return "".join(lines)
 
