@@ -7,6 +7,8 @@ import pytest
 from chat_server import ChatServer
 from stories import Story, said
 
+from pytest_gptoss import stats
+
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "adding-a-benchmark.md"
 FILES = dict(re.findall(r"\*\*`([\w.]+)`\*\*\n\n```\w+\n(.*?)```", GUIDE.read_text(), re.DOTALL))
 
@@ -49,7 +51,7 @@ def test_rows_from_a_file_with_answers_that_were_written_down(copied: Story) -> 
     }
     assert "warning: 25.0 % no answer found" in said(result)
     strata = copied.summary()["groups"][0]["strata"]
-    assert strata["Oceania"] == {"n": 1, "accuracy": 0.0}
+    assert strata["Oceania"] == {"n": 1, "accuracy": 0.0, **stats.proportion(0, 1).figures()}
 
 
 def test_a_scorer_of_ones_own(copied: Story) -> None:
