@@ -1,8 +1,11 @@
 """``--gptoss-report PATH``, and the report that every run directory has."""
 
 import os
+import subprocess
+import sys
 
 import pytest
+from apart import bound_by_modes, is_bound_by_modes
 from gate_story import GateStory
 from pages import Page, read_page
 from stories import QUIET, Story, said
@@ -80,13 +83,27 @@ def test_what_cannot_be_is_said_before_anything_runs(story: Story, place: str, w
     assert (story.path / "test_sums.py").read_bytes() == before
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write all")
+@pytest.mark.skipif(os.name != "posix", reason="looks at the modes of POSIX")
 def test_a_folder_without_the_right_to_write(story: Story) -> None:
+    if not is_bound_by_modes(story.path):
+        pytest.skip("this user may write everywhere and cannot let go of that")
     (story.path / "closed").mkdir(mode=0o500)
     story.answers()
-    result = story.replay("--gptoss-report", "closed/report.html")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "closed is not writable" in said(result)
+    refused = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", *QUIET, "-p", "no:cacheprovider"),
+            *("--model", "recorded", "--gptoss-completions", "answers.jsonl"),
+            *("--gptoss-report", "closed/report.html"),
+        ],
+        cwd=story.path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        preexec_fn=bound_by_modes,
+    )
+    assert refused.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "closed is not writable" in refused.stderr + refused.stdout
 
 
 def test_a_report_that_cannot_be_written_loses_nothing_else(story: Story) -> None:
