@@ -44,7 +44,7 @@ def asked_for(label: str, model: Mapping[str, Any]) -> list[str]:
         label: The model's label.
         model: Its settings record; a variant has the names of its model, too.
     """
-    engine = model["engine"]
+    engine = model.get("engine") or {}
     asked = engine.get("served_model")
     return [
         *(label, model["name"], model["name"].partition("@")[0], model["source"]),
