@@ -15,7 +15,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 
-from pytest_gptoss.errors import DataError, UsageError
+from pytest_gptoss.declared import check_benchmark, check_item, is_rows
+from pytest_gptoss.errors import DataError, GptossError, UsageError
 from pytest_gptoss.records import Completion, Message, Score
 
 __all__ = [
@@ -67,7 +68,7 @@ class Item:
         """The conversation to send, without the instructions."""
         if isinstance(self.prompt, str):
             return (Message("user", self.prompt),)
-        return tuple(self.prompt)
+        return as_messages(self.prompt)
 
     @property
     def content_hash(self) -> str:
@@ -234,7 +235,8 @@ class Benchmark:
         version: Raised by hand when the meaning of the numbers changes.
 
     Raises:
-        UsageError: ``name`` cannot be part of a node id and a file name.
+        UsageError: ``name`` cannot be part of a node id and a file name, or a field is of another
+            kind than it must be.
     """
 
     name: str
@@ -256,11 +258,13 @@ class Benchmark:
     version: str = "1"
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name):
+        name: Any = self.name
+        if not isinstance(name, str) or not _NAME.match(name):
             raise UsageError(
-                f"the benchmark name {self.name!r} cannot be part of a node id and a file name; "
+                f"the benchmark name {name!r} cannot be part of a node id and a file name; "
                 "use letters, digits, '.', '_' and '-'"
             )
+        check_benchmark(self)
 
     def test(self, function: _Function) -> _Function:
         """Mark a test function as this benchmark's: it becomes one test per (model, item)."""
@@ -274,8 +278,13 @@ class Benchmark:
             DataError: They cannot be read.
         """
         rows = self.rows() if callable(self.rows) else self.rows
-        if isinstance(rows, Sequence):
+        if isinstance(rows, Sequence) and not isinstance(rows, str):
             return _ListTable(rows)
+        if not is_rows(rows):
+            raise DataError(
+                f"benchmark {self.name}: the function of its rows returned {type(rows).__name__}; "
+                "return a list of mappings"
+            )
         return rows.open()
 
     def describe_rows(self) -> dict[str, Any]:
@@ -315,10 +324,15 @@ class Benchmark:
         """Turn a row into its item.
 
         Raises:
-            DataError: The row lacks a column or a target.
+            DataError: The row lacks a column or a target, or no item can be made of it.
         """
         try:
             item = self.item(row)
+            if not isinstance(item, Item):
+                raise DataError(
+                    f"benchmark {self.name}: its item function returned {type(item).__name__} and "
+                    "no Item"
+                )
             if self.shots is not None and self.shots.count:
                 before = self.shots.before(row, self.item)
                 item = replace(item, prompt=(*before, *item.messages))
@@ -328,8 +342,13 @@ class Benchmark:
                 f"{', '.join(map(str, row))}); the dataset may have changed since revision "
                 f"{self.describe_rows().get('revision')!r} was pinned"
             ) from error
-        if item.target is None or item.target == "":
-            raise DataError(f"benchmark {self.name}: a row has no target, so it cannot be scored")
+        except GptossError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"benchmark {self.name}: its item function raised {type(error).__name__} ({error})"
+            ) from error
+        check_item(self.name, item)
         return item
 
     def with_shots(self, count: int) -> Benchmark:

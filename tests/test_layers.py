@@ -26,6 +26,7 @@ ROOMS = (
     "stats",
     "benchmark",
     "load",
+    "declared",
     "records",
     "errors",
 )

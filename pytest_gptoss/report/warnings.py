@@ -34,8 +34,8 @@ def warnings_of(
 
     Returns:
         For each its ``kind`` (``truncated``, ``no_answer``, ``malformed``, ``timeout``, ``zero``,
-        ``chance``, ``neighbours``) and its ``text``: the figure, the likely cause and the next
-        command.
+        ``chance``, ``aggregates``, ``neighbours``) and its ``text``: the figure, the likely cause
+        and the next command.
     """
     scored = group["n"] - group["outcomes"].get("error", 0)
     if not scored:
@@ -45,7 +45,16 @@ def warnings_of(
     if low is not None:
         kind, figure = low
         found.append({"kind": kind, "text": f"{figure}: {_wrong(group, lost=bool(found))}"})
-    return [*found, *_neighbours(group)]
+    return [*found, *_aggregates(group), *_neighbours(group)]
+
+
+def _aggregates(group: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The figures beside the accuracy that a suite's own code could not give."""
+    why = group.get("aggregates_error")
+    if why is None:
+        return []
+    again = "mend it and score the run again with --gptoss-rescore"
+    return [{"kind": "aggregates", "text": f"{why}; {again}"}]
 
 
 def _neighbours(group: Mapping[str, Any]) -> list[dict[str, str]]:

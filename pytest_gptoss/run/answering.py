@@ -82,7 +82,11 @@ class Worker:
 
         try:
             item = ticket.build()
-            return await self._engine.run(solve)
+            answer = await self._engine.run(solve)
+            if not isinstance(answer, Completion):
+                name, kind = ticket.group.benchmark.name, type(answer).__name__
+                return failed(f"the solver of {name} returned {kind} and no Completion")
+            return answer
         except FatalEngineError as error:
             self._dead = str(error)
             return failed(str(error))

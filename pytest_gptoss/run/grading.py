@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pytest_gptoss.errors import GptossError
 from pytest_gptoss.records import Outcome, Score
 
@@ -42,6 +44,13 @@ def grade(item: Item | None, completion: Completion, scorer: Scorer) -> Score:
         return _failed(scorer, completion, f"returned {type(score).__name__} and no Score")
     if not isinstance(score.outcome, Outcome):
         return _failed(scorer, completion, f"gave {score.outcome!r:.40} for an Outcome")
+    if not isinstance(score.extracted, str | None):
+        return _failed(scorer, completion, f"extracted {score.extracted!r:.40}, which is no text")
+    if score.detail:
+        try:
+            msgspec.json.encode(score.detail)
+        except (TypeError, ValueError) as error:
+            return _failed(scorer, completion, f"gave details that are no JSON values ({error})")
     if not _is_share(score.value):
         return _failed(scorer, completion, f"gave {score.value!r:.40}, which is no score in [0, 1]")
     return score

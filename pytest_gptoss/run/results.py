@@ -129,6 +129,7 @@ def summarise(group: Group, telemetry: Mapping[str, Any] | None = None) -> dict[
     wall_s = None if tally.kept else tally.wall_s
     metered = {} if tally.kept else telemetry or {}
     known = scored > 0 and tally.unknown_tokens < scored
+    aggregates, why = _aggregates(group)
     return {
         "model": model,
         "benchmark": benchmark,
@@ -158,7 +159,8 @@ def summarise(group: Group, telemetry: Mapping[str, Any] | None = None) -> dict[
         "served_models": dict(tally.served.most_common(_NAMES)) or None,
         "resumed": _resumed(group),
         "strata": _strata(group),
-        "aggregates": {**pass_at_k(group), **_aggregates(group)} or None,
+        "aggregates": {**pass_at_k(group), **aggregates} or None,
+        "aggregates_error": why,
         "items_hash": _items_hash(group),
         "peak_memory_bytes": metered.get("peak_memory_bytes"),
         "energy_j": metered.get("energy_j"),
@@ -246,10 +248,10 @@ def _strata(group: Group) -> dict[str, dict[str, Any]] | None:
     }
 
 
-def _aggregates(group: Group) -> dict[str, Any]:
-    """The figures that the benchmark declares beside its accuracy."""
+def _aggregates(group: Group) -> tuple[dict[str, Any], str | None]:
+    """The figures that the benchmark declares beside its accuracy, or why there are none."""
     if group.benchmark.aggregate is None:
-        return {}
+        return {}, None
     scored = [
         ScoredItem(
             stratum=None if group.strata is None else group.strata[ticket.row],
@@ -260,7 +262,21 @@ def _aggregates(group: Group) -> dict[str, Any]:
         for ticket in group.tickets
         if (mean := _mean_score(ticket.results)) is not None
     ]
-    return dict(group.benchmark.aggregate(scored)) if scored else {}
+    if not scored:
+        return {}, None
+    name = f"the aggregate of {group.benchmark.name}"
+    try:
+        found = group.benchmark.aggregate(scored)
+    except Exception as error:  # the suite's own code: what was measured is kept without it
+        return {}, f"{name} raised {type(error).__name__} ({error})"
+    try:
+        plain = msgspec.json.decode(msgspec.json.encode(found), type=dict[str, dict[str, Any]])
+        why = "a figure has no accuracy"
+        if all(isinstance(f.get("accuracy", ""), int | float | None) for f in plain.values()):
+            return plain, None
+    except (TypeError, ValueError) as error:
+        why = str(error)
+    return {}, f"{name} returned no figures by name, each with an accuracy and an n ({why})"
 
 
 def _items_hash(group: Group) -> str:
