@@ -39,7 +39,9 @@ def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Yard]:
 @pytest.fixture(scope="module", params=HERE)
 def grader(request: pytest.FixtureRequest) -> Iterator[Grader]:
     """A grader on each rung that works here."""
-    with Grader(rung_or_skip(request.param), workers=1) as grader:
+    with Grader(
+        rung_or_skip(request.param), workers=1, limits=Limits(timeout_s=PATIENCE_S)
+    ) as grader:
         yield grader
 
 
@@ -93,7 +95,7 @@ def test_it_is_effective_where_nothing_confines_it(group: str, name: str, tmp_pa
         yard = Yard(tmp_path, cleanup)
         for folder in yard.facts["folders"]:
             cleanup.callback((Path(folder) / yard.mark).unlink, missing_ok=True)
-        with Grader(Unconfined(), workers=1, idle=0) as grader:
+        with Grader(Unconfined(), limits=Limits(timeout_s=PATIENCE_S), workers=1, idle=0) as grader:
             verdict = grader.grade(program(group, GROUPS[group][name], yard))
         if name == "kill a process":
             yard.victim.wait(60)
