@@ -49,7 +49,7 @@ class Item:
     """One question put to a model, with the answer that is expected.
 
     Args:
-        prompt: The user's message, or a whole conversation as messages.
+        prompt: The user's message, or a whole conversation as messages or dictionaries of them.
         target: The expected answer in the form that the benchmark's scorer reads: any JSON value.
         instructions: What the model is told about its task beside the question: a developer
             message in harmony, a system message elsewhere.
@@ -57,7 +57,7 @@ class Item:
         metadata: Further JSON values that the scorer or the report needs (subject, entry point).
     """
 
-    prompt: str | Sequence[Message]
+    prompt: str | Sequence[Message | Mapping[str, str]]
     target: Any
     instructions: str | None = None
     choices: tuple[str, ...] = ()
@@ -66,8 +66,6 @@ class Item:
     @property
     def messages(self) -> tuple[Message, ...]:
         """The conversation to send, without the instructions."""
-        if isinstance(self.prompt, str):
-            return (Message("user", self.prompt),)
         return as_messages(self.prompt)
 
     @property

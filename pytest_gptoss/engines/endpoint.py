@@ -19,9 +19,9 @@ import msgspec
 from pytest_gptoss import __version__
 from pytest_gptoss.engines._answer import count, read_answer
 from pytest_gptoss.engines._http import Backoff, Client, ItemTimeoutError
-from pytest_gptoss.engines._names import plain
 from pytest_gptoss.engines._url import Endpoint, Secrets
 from pytest_gptoss.engines.arguments import without_secrets
+from pytest_gptoss.engines.names import plain
 from pytest_gptoss.engines.telemetry.readings import Placement
 from pytest_gptoss.errors import EngineError, UsageError
 from pytest_gptoss.records import Completion, Message

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_gptoss.engines.names import printed
 from pytest_gptoss.errors import UsageError
 from pytest_gptoss.gates.files import write_whole
 from pytest_gptoss.gates.measured import LETTERS, OUTCOMES, Measured, Scored
@@ -167,7 +168,7 @@ def refusal(measured: Measured, *, held: Measured | None, expected: int) -> str 
     if measured.errors:
         return f"{measured.errors:,} of its items ended as errors or were never answered"
     if measured.mixed:
-        shown = ", ".join(n[:100] if n.isprintable() else "?" for n in measured.mixed[:3])
+        shown = ", ".join(map(printed, measured.mixed[:3]))
         return (
             f"its answers came from different models ({shown}), so it is of no one model: name a "
             "server of one model, or one with --gptoss-engine-arg model=NAME"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from pytest_gptoss.engines._names import asked_for, kinds
+from pytest_gptoss.engines.names import asked_for, kinds
 from pytest_gptoss.errors import UsageError
 from pytest_gptoss.gates.settings import Conditions, conditions
 from pytest_gptoss.records import Outcome

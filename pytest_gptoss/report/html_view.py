@@ -198,10 +198,10 @@ def _group(place: int, group: Mapping[str, Any], scale: float) -> dict[str, Any]
         "aggregates": [
             (
                 name,
-                f"{figures['n']:,}" if "n" in figures else "",
+                count(figures.get("n")),
                 percent(figures["accuracy"]),
                 interval(figures.get("interval")),
-                f"{figures['strata']:,} strata" if "strata" in figures else "",
+                f"{figures['strata']:,} strata" if figures.get("strata") else "",
             )
             for name, figures in (group.get("aggregates") or {}).items()
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from pytest_gptoss.engines._names import asked_for, fits, kinds
+from pytest_gptoss.engines.names import asked_for, fits, kinds, named, printed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,11 +45,11 @@ def _told(label: str, model: Mapping[str, Any], served: Counter[str], answers: i
     asked = engine.get("served_model")
     names = asked_for(label, model)
     if len(kinds(served, names)) > 1:
-        shown = ", ".join(f"{n:,} as {_printed(name)}" for name, n in served.most_common(_SHOWN))
+        shown = ", ".join(f"{n:,} as {printed(name)}" for name, n in served.most_common(_SHOWN))
         more = f" and {len(served) - _SHOWN} more names" if len(served) > _SHOWN else ""
         return (
             f"the answers of {label} came from different models: asked for "
-            f"{_printed(asked or label)}, of {answers:,} came {shown}{more}; these figures are of "
+            f"{printed(asked or label)}, of {answers:,} came {shown}{more}; these figures are of "
             "no one model and no comparison with them holds: name a server of one model with "
             "--gptoss-endpoint, or one model with --gptoss-engine-arg model=NAME, and run again"
         )
@@ -59,10 +59,10 @@ def _told(label: str, model: Mapping[str, Any], served: Counter[str], answers: i
     if fits(name, names):
         return None
     return (
-        f"asked for {_printed(asked)}, {served.total():,} of {answers:,} answers came as "
-        f"{_printed(name)}: unless that is another name of {label}, these figures are of another "
+        f"asked for {printed(asked)}, {served.total():,} of {answers:,} answers came as "
+        f"{printed(name)}: unless that is another name of {label}, these figures are of another "
         "model; look at what the server serves, or ask for that name with --gptoss-engine-arg "
-        f"model={_printed(name)}"
+        f"model={printed(name)}"
     )
 
 
@@ -72,22 +72,11 @@ def _listed(label: str, model: Mapping[str, Any], settings: Mapping[str, Any]) -
     asked = engine.get("served_model")
     if asked is None or "model" in (settings.get("engine_arguments") or {}):
         return None
-    named = _named(model)
-    if any(fits(name, named) for name in (asked, *(engine.get("aliases") or ()))):
+    names = named(model)
+    if any(fits(name, names) for name in (asked, *(engine.get("aliases") or ()))):
         return None
     return (
-        f"the server lists {_printed(asked)} and no {label}, so {_printed(asked)} was asked: "
+        f"the server lists {printed(asked)} and no {label}, so {printed(asked)} was asked: "
         "unless that is another name of it, these figures are of another model; if it is, say so "
-        f"with --gptoss-engine-arg model={_printed(asked)}"
+        f"with --gptoss-engine-arg model={printed(asked)}"
     )
-
-
-def _named(model: Mapping[str, Any]) -> list[str]:
-    """What the user asked for; a variant has the names of its model, too."""
-    return [model["name"], model["name"].partition("@")[0], model["source"]]
-
-
-def _printed(name: str) -> str:
-    """A server's own text on one line of the screen."""
-    text = "".join(char if char.isprintable() else "?" for char in name)
-    return text if len(text) <= 100 else f"{text[:99]}…"

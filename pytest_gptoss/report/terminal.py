@@ -134,7 +134,7 @@ def _aggregates(figures: Mapping[str, Mapping[str, Any]]) -> Text:
     for name, figure in figures.items():
         if name in tries and not (name == tries[-1] or re.fullmatch(r"pass@[125]0*", name)):
             continue  # for many tries the summary has each, the screen a few
-        over = f" over {figure['strata']:,} strata" if "strata" in figure else ""
+        over = f" over {figure['strata']:,} strata" if figure.get("strata") else ""
         bounds = f" {interval(figure['interval'])}" if figure.get("interval") else ""
         parts.append(f"{name} {percent(figure['accuracy'])}{bounds}{over}")
     return Text("    " + "  ".join(parts))

@@ -248,6 +248,15 @@ def _strata(group: Group) -> dict[str, dict[str, Any]] | None:
     }
 
 
+class _Figure(msgspec.Struct):
+    """What is shown of a figure that a benchmark declares; it may have more."""
+
+    accuracy: float | None
+    n: int | None = None
+    strata: int | None = None
+    interval: tuple[float, float] | None = None
+
+
 def _aggregates(group: Group) -> tuple[dict[str, Any], str | None]:
     """The figures that the benchmark declares beside its accuracy, or why there are none."""
     if group.benchmark.aggregate is None:
@@ -270,13 +279,11 @@ def _aggregates(group: Group) -> tuple[dict[str, Any], str | None]:
     except Exception as error:  # the suite's own code: what was measured is kept without it
         return {}, f"{name} raised {type(error).__name__} ({error})"
     try:
-        plain = msgspec.json.decode(msgspec.json.encode(found), type=dict[str, dict[str, Any]])
-        why = "a figure has no accuracy"
-        if all(isinstance(f.get("accuracy", ""), int | float | None) for f in plain.values()):
-            return plain, None
+        encoded = msgspec.json.encode(found)
+        msgspec.json.decode(encoded, type=dict[str, _Figure])
     except (TypeError, ValueError) as error:
-        why = str(error)
-    return {}, f"{name} returned no figures by name, each with an accuracy and an n ({why})"
+        return {}, f"{name} returned no figures by name, each with an accuracy and an n ({error})"
+    return msgspec.json.decode(encoded), None
 
 
 def _items_hash(group: Group) -> str:

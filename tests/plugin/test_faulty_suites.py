@@ -87,7 +87,9 @@ def test_a_score_that_cannot_be_recorded_is_an_error(story: Story, score: str, w
         ("lambda items: 1 / 0", "the aggregate of sums raised ZeroDivisionError"),
         ("lambda items: None", "the aggregate of sums returned no figures by name"),
         ("lambda items: {'x': 0.5}", "the aggregate of sums returned no figures by name"),
-        ("lambda items: {'x': {}}", "(a figure has no accuracy)"),
+        ("lambda items: {'x': {}}", "(Object missing required field `accuracy`"),
+        ("lambda items: {'x': {'accuracy': 0.5, 'interval': 3}}", "(Expected `array | null`"),
+        ("lambda items: {'x': {'accuracy': 0.5, 'n': 'all'}}", "(Expected `int | null`"),
         ("lambda items: {'x': {'accuracy': object()}}", "returned no figures by name"),
     ],
 )
@@ -99,3 +101,11 @@ def test_figures_that_cannot_be_had_are_a_warning(story: Story, aggregate: str, 
     assert group["accuracy"] == 1.0
     assert group["aggregates"] is None
     assert [warning["kind"] for warning in group["warnings"]] == ["aggregates"]
+
+
+def test_a_figure_with_nulls_is_shown(story: Story) -> None:
+    null = "{'accuracy': None, 'n': None, 'strata': None, 'interval': None}"
+    result = faulty(story, aggregate=f"lambda items: {{'nothing known': {null}}}")
+    assert result.ret == pytest.ExitCode.OK
+    assert "nothing known –" in said(result)
+    assert story.summary()["groups"][0]["warnings"] == []

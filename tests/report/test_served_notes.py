@@ -2,7 +2,7 @@
 
 import pytest
 
-from pytest_gptoss.engines._names import fits, plain
+from pytest_gptoss.engines.names import fits, plain
 from pytest_gptoss.report.served import served_notes
 
 SOURCE = "openai/gpt-oss-20b"

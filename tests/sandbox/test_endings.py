@@ -27,6 +27,18 @@ def rung(request: pytest.FixtureRequest) -> Rung:
     return rung_or_skip(request.param)
 
 
+def goes(rung: Rung, source: str) -> bool:
+    """Whether nothing is left of a program that is killed once it has told 1."""
+    with confined(rung, source) as started:
+        replies = os.dup(started.replies)
+        assert heard(started) == 1
+        started.kill()
+        # Each of its processes holds the other end of the pipe.
+        gone = ended(replies)
+        os.close(replies)
+        return gone
+
+
 def test_the_whole_tree_goes(rung: Rung) -> None:
     if rung.name == "macos":
         pytest.skip("it starts no process")
@@ -44,13 +56,7 @@ def test_the_whole_tree_goes(rung: Rung) -> None:
         tell(1)
         os._exit(0)
     """
-    with confined(rung, source) as started:
-        replies = os.dup(started.replies)
-        assert heard(started) == 1
-        started.kill()
-        # Each of them holds the other end of the pipe.
-        assert ended(replies)
-        os.close(replies)
+    assert goes(rung, source)
 
 
 def test_a_tree_that_runs_away_goes(rung: Rung) -> None:
@@ -65,12 +71,7 @@ def test_a_tree_that_runs_away_goes(rung: Rung) -> None:
                         os._exit(0)
         time.sleep(600)
     """
-    with confined(rung, source) as started:
-        replies = os.dup(started.replies)
-        assert heard(started) == 1
-        started.kill()
-        assert ended(replies)
-        os.close(replies)
+    assert goes(rung, source)
 
 
 def test_killing_twice_is_once(rung: Rung) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["asked_for", "fits", "kinds", "plain"]
+__all__ = ["asked_for", "fits", "kinds", "named", "plain", "printed"]
 
 _SNAPSHOT = re.compile(r"models--(?:[^/]*--)?([^/]+)/snapshots/[^/]+/?\Z")
 # They choose among a gateway's providers of one model.
@@ -37,17 +37,28 @@ def fits(served: str, names: Iterable[str]) -> bool:
     return answered in wanted or _DATE.sub("", answered) in wanted
 
 
+def named(model: Mapping[str, Any]) -> list[str]:
+    """What the user asked for, by its settings record; a variant has its model's names, too."""
+    return [model["name"], model["name"].partition("@")[0], model["source"]]
+
+
+def printed(name: str) -> str:
+    """A server's own text on one line of the screen."""
+    text = "".join(char if char.isprintable() else "?" for char in name)
+    return text if len(text) <= 100 else f"{text[:99]}…"
+
+
 def asked_for(label: str, model: Mapping[str, Any]) -> list[str]:
     """The names under which a model was asked for, or that the server states for it.
 
     Args:
         label: The model's label.
-        model: Its settings record; a variant has the names of its model, too.
+        model: Its settings record.
     """
     engine = model.get("engine") or {}
     asked = engine.get("served_model")
     return [
-        *(label, model["name"], model["name"].partition("@")[0], model["source"]),
+        *(label, *named(model)),
         *(engine.get("aliases") or ()),
         *([asked] if asked else ()),
     ]
