@@ -127,7 +127,7 @@ class Scheduler:
             GptossError: It cannot run here.
         """
         with self._news:
-            while not (self._opened or self._broken()):
+            while not (self._opened or self.ended or self._broken()):
                 self._news.wait(0.1)
                 meanwhile()
         broken = self._broken()
@@ -291,7 +291,6 @@ class Scheduler:
         except TimeoutError:
             self.over = f"the session's time of {self._session_timeout_s:g} s ran out"
         finally:
-            self._opened = True
             try:
                 await self._host.close()
             finally:
