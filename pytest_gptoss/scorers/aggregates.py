@@ -70,13 +70,13 @@ class Balanced:
         from pytest_gptoss import stats
 
         by_label = {name: self._by_label(group) for name, group in _by_stratum(items).items()}
-        each = {name: fmean(map(fmean, labels)) for name, labels in by_label.items()}
+        each = {name: _of_labels(labels) for name, labels in by_label.items()}
         # A stratum's labels share its weight, which is that of every other stratum.
         weights = [1.0 / len(labels) for labels in by_label.values() for _ in labels]
         groups = [scores for labels in by_label.values() for scores in labels]
         return {
             "mean balanced accuracy": {
-                "accuracy": fmean(each.values()),
+                "accuracy": fmean(figure["accuracy"] for figure in each.values()),
                 "n": len(items),
                 "strata": len(each),
                 **stats.mean_of_means(groups, weights=weights).figures(),
@@ -117,6 +117,19 @@ def balanced(label: str | Callable[[Row], str | None]) -> Balanced:
         column = label
         return Balanced(lambda row: str(row[column]))
     return Balanced(label)
+
+
+def _of_labels(labels: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Balanced accuracy of one stratum; a single label's is the plain mean score."""
+    from pytest_gptoss import stats
+
+    alone = labels[0] if len(labels) == 1 else None
+    estimate = stats.mean_of_means(labels) if alone is None else stats.mean_score(alone)
+    return {
+        "accuracy": fmean(map(fmean, labels)),
+        "n": sum(map(len, labels)),
+        **estimate.figures(),
+    }
 
 
 def _by_stratum(items: Sequence[ScoredItem]) -> dict[str, list[ScoredItem]]:

@@ -52,14 +52,18 @@ def test_balanced_accuracy_by_hand():
         "n": 7,
         "strata": 2,
         **stats.mean_of_means(cells, weights=[0.25, 0.25, 0.5]).figures(),
-        "each": {"a": 0.375, "b": 0.5},
+        "each": {
+            "a": {"accuracy": 0.375, "n": 5, **stats.mean_of_means(cells[:2]).figures()},
+            "b": {"accuracy": 0.5, "n": 2, **stats.proportion(1, 2).figures()},
+        },
     }
 
 
 def test_a_stratum_of_another_rule_has_its_mean():
     items = scored(("a", "1", 1), ("a", "1", 1), ("a", "2", 0), ("a", "2", 0.2))
     (figure,) = scorers.balanced(lambda _row: None)(items).values()
-    assert figure["each"]["a"] == pytest.approx(0.55)
+    assert figure["each"]["a"]["accuracy"] == pytest.approx(0.55)
+    assert figure["each"]["a"]["interval_method"] == "t over items"
 
 
 @given(st.lists(st.tuples(st.sampled_from("YN"), st.sampled_from("YN")), min_size=1, max_size=40))

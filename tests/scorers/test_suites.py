@@ -196,7 +196,7 @@ def test_legalbench_is_balanced_over_its_labels():
         if {table[i]["answer"] for i in range(len(table)) if strata[i] == task} == {"Yes", "No"}
     ]
     assert len(both) > 40
-    assert all(figure["each"][task] == 0.5 for task in both)
+    assert all(figure["each"][task]["accuracy"] == 0.5 for task in both)
 
 
 def test_legalqa_is_graded_by_the_judge_where_there_is_one(tmp_path, monkeypatch):
