@@ -83,16 +83,24 @@ def program(group: str, source: str, yard: Yard) -> Program:
     return Program("attack", "attack", ATTACK, source, test)
 
 
-def limits_of(group: str, name: str) -> Limits:
+def limits_of(group: str, name: str, usual: Limits) -> Limits:
     if name in corpus_resources.TIME_ALONE:
         return Limits(timeout_s=0.5)
-    return Limits(timeout_s=1.5) if group == "resources" else Limits()
+    return Limits(timeout_s=1.5) if group == "resources" else usual
 
 
 def graded(
-    rung: Rung, cases: Iterable[tuple[str, str]], folder: Path
+    rung: Rung, cases: Iterable[tuple[str, str]], folder: Path, usual: Limits | None = None
 ) -> dict[tuple[str, str], Found]:
-    """Grade these programs, a yard for each that runs at the same time."""
+    """Grade these programs, a yard for each that runs at the same time.
+
+    Args:
+        rung: What confines them.
+        cases: Their groups and names.
+        folder: Where the yards are.
+        usual: The limits of those that are no question of time.
+    """
+    usual = usual or Limits()
     waiting: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
     for case in cases:
         waiting.put(case)
@@ -105,7 +113,7 @@ def graded(
                 group, name = waiting.get_nowait()
                 before = time.monotonic()
                 asked = program(group, GROUPS[group][name], yard)
-                verdict = grader.grade(asked, limits_of(group, name))
+                verdict = grader.grade(asked, limits_of(group, name, usual))
                 took = time.monotonic() - before
                 found[group, name] = Found(verdict.status, verdict.detail, yard.harm(), took)
         except queue.Empty:

@@ -106,7 +106,8 @@ def test_it_is_effective_where_nothing_confines_it(group: str, name: str, tmp_pa
 def test_what_is_graded_at_once_is_seen_for_itself(tmp_path: Path) -> None:
     effective = [("harm", "write to a file"), ("secrets", "the project"), ("network", "a datagram")]
     vain = [("forging", "exit at import"), ("resources", "stop itself"), ("resources", "deadlock")]
-    found = graded(Unconfined(), [*vain[:2], *effective, vain[2]], tmp_path)
+    patient = Limits(timeout_s=PATIENCE_S)
+    found = graded(Unconfined(), [*vain[:2], *effective, vain[2]], tmp_path, patient)
     assert found.keys() == {*effective, *vain}
     assert {case for case, one in found.items() if one.status == "passed"} == set(effective)
     assert found["harm", "write to a file"].harm == ["a file or a process was changed"]
