@@ -73,7 +73,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests; those of the engines that need torch, and the slow ones, run on one Python."""
     # A file stays in one process, so that each engine is started once.
-    command = ["pytest", "-n", "2", "--dist", "loadfile"]
+    command = ["pytest", "-n", "2", "--dist", "loadfile", "--durations=25", "--durations-min=5"]
     if session.python == ENGINES_PYTHON:
         _install_engines(session, vllm=True)
     else:

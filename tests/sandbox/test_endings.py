@@ -98,7 +98,10 @@ def test_we_lose_no_descriptor_and_no_process(rung: Rung) -> None:
     before = ours()
     for source in ("tell(1)", "os.fork() or os.setsid(); tell(1)", "tell(1); os._exit(0)") * 4:
         told(rung, source)
-    assert ours() == before
+    # What other tests left may go meanwhile; each of these twelve would leave something.
+    after = ours()
+    assert after[0] <= before[0]
+    assert after[1] <= before[1]
 
 
 @linux
