@@ -165,7 +165,11 @@ class Scheduler:
             coroutine.close()
             raise self.no_more()
         assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError:  # the loop was closed just now, and that is not told yet
+            coroutine.close()
+            raise self.no_more() from None
 
     def no_more(self) -> EngineError:
         """What is raised where nothing more is asked in this session."""

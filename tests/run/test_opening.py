@@ -1,8 +1,9 @@
-"""What keeps the first engine from opening is said by `wait_until_open`, however slow the rest."""
+"""An engine that cannot open ends the work, and whoever looks while it ends is told so."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from pytest_gptoss import Benchmark, Item, scorers
 from pytest_gptoss.engines.telemetry import Placement
-from pytest_gptoss.errors import UsageError
+from pytest_gptoss.errors import EngineError, UsageError
 from pytest_gptoss.models import ModelSpec
 from pytest_gptoss.records import Sampling
 from pytest_gptoss.run.group import Group
@@ -74,6 +75,29 @@ def test_an_engine_that_cannot_open_is_never_taken_for_an_open_one(
         with pytest.raises(UsageError, match="nobody answers"):
             scheduler.wait_until_open(lambda: None)
     finally:
+        scheduler.stop()
+
+
+def test_who_asks_while_it_ends_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal_closes, told = threading.Event(), threading.Event()
+    close = Journal.close
+
+    def slowly(journal: Journal) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            journal_closes.set()
+            told.wait(60)
+        close(journal)
+
+    monkeypatch.setattr(Journal, "close", slowly)
+    scheduler = started(tmp_path, open_s=0.0)
+    try:
+        assert journal_closes.wait(60)
+        assert not scheduler.ended
+        with pytest.raises(EngineError, match="nothing more is asked"):
+            scheduler.ask(asyncio.sleep(0))
+        scheduler.release(SPEC.label)
+    finally:
+        told.set()
         scheduler.stop()
 
 
