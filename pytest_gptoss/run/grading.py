@@ -46,6 +46,8 @@ def grade(item: Item | None, completion: Completion, scorer: Scorer) -> Score:
         return _failed(scorer, completion, f"gave {score.outcome!r:.40} for an Outcome")
     if not isinstance(score.extracted, str | None):
         return _failed(scorer, completion, f"extracted {score.extracted!r:.40}, which is no text")
+    if not isinstance(score.detail, dict):
+        return _failed(scorer, completion, f"gave {score.detail!r:.40} for a dict of details")
     if score.detail:
         try:
             msgspec.json.encode(score.detail)

@@ -90,6 +90,7 @@ class Tally:
         self.unknown_tokens = 0
         self.latencies = array("d")
         self.served: Counter[str] = Counter()
+        self.judges: Counter[str] = Counter()
         self.kept = 0
         self.generated_tokens = 0
         self.started: float | None = None
@@ -136,6 +137,8 @@ class Tally:
         self.reasoning_tokens += completion.reasoning_tokens or 0
         if completion.served_model:
             self.served[completion.served_model] += 1
+        if isinstance(judge := score.detail.get("judge_served"), str):
+            self.judges[judge] += 1
         if completion.completion_tokens is None:
             self.unknown_tokens += 1
         else:

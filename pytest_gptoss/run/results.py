@@ -157,6 +157,7 @@ def summarise(group: Group, telemetry: Mapping[str, Any] | None = None) -> dict[
         "tokens_per_s": tally.completion_tokens / wall_s if known and wall_s else None,
         "latency_s": percentiles(tally),
         "served_models": dict(tally.served.most_common(_NAMES)) or None,
+        "judges": dict(tally.judges.most_common(_NAMES)) or None,
         "resumed": _resumed(group),
         "strata": _strata(group),
         "aggregates": {**pass_at_k(group), **aggregates} or None,

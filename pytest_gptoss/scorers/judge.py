@@ -138,17 +138,23 @@ class JudgeScorer:
         if beside.outcome is not Outcome.CORRECT:
             return beside
         question = item.metadata.get("question") or item.messages[-1].content
-        grade = self._ask(
+        grade, served = self._ask(
             PROMPT.format(question=question, reference=item.target, answer=completion.final)
         )
         return Score(
             value=grade / 10,
             outcome=Outcome.CORRECT,
             extracted=f"grade {grade}",
-            detail={**beside.detail, "judge": self.judge.model, "grade": grade},
+            detail={
+                **beside.detail,
+                "judge": self.judge.model,
+                "judge_served": served,
+                "grade": grade,
+            },
         )
 
-    def _ask(self, prompt: str) -> int:
+    def _ask(self, prompt: str) -> tuple[int, str | None]:
+        """The grade, and under which name the judge gave it; ``None`` where it tells none."""
         from urllib.error import HTTPError
 
         reason = ""
@@ -156,7 +162,7 @@ class JudgeScorer:
             if attempt:
                 time.sleep(_PAUSE_S * 2**attempt)
             try:
-                text = self._reply(prompt)
+                text, served = self._reply(prompt)
             except HTTPError as error:
                 reason = f"it answers HTTP {error.code}"
                 error.close()
@@ -168,14 +174,14 @@ class JudgeScorer:
                 continue
             grades = [int(found) for found in _GRADE.findall(text.rpartition("</think>")[2])]
             if grades and grades[-1] <= 10:
-                return grades[-1]
+                return grades[-1], served
             reason = "its reply states no grade from 0 to 10"
         raise EngineError(
             f"the judge {self.judge.model} at {self.judge.url} gave no grade ({reason}); "
             "check the server"
         )
 
-    def _reply(self, prompt: str) -> str:
+    def _reply(self, prompt: str) -> tuple[str, str | None]:
         from urllib.request import Request
 
         body = {
@@ -191,7 +197,9 @@ class JudgeScorer:
         )
         with _opener().open(request, timeout=_TIMEOUT_S) as reply:
             content = msgspec.json.decode(reply.read())
-        return str(content["choices"][0]["message"]["content"] or "")
+        served = content.get("model")
+        text = str(content["choices"][0]["message"]["content"] or "")
+        return text, served if isinstance(served, str) and served else None
 
 
 def judge(*, otherwise: Scorer) -> Scorer:

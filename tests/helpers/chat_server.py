@@ -11,11 +11,13 @@ from typing import Any
 class ChatServer:
     """Answers each chat completion with the next reply, the last one for ever.
 
-    A reply is the assistant's text, a whole body as bytes, or a status code as a number.
+    A reply is the assistant's text, a whole body as bytes, or a status code as a number. ``model``
+    is the name it answers under; of several, one reply after the other has the next.
     """
 
-    def __init__(self, *replies: str | bytes | int, model: str = "grader") -> None:
+    def __init__(self, *replies: str | bytes | int, model: str | list[str] = "grader") -> None:
         self.replies = list(replies) or ["Grade: 7"]
+        names = [model] if isinstance(model, str) else model
         self.bodies: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
@@ -26,7 +28,7 @@ class ChatServer:
 
             def do_GET(self) -> None:
                 found = self.path.endswith("/models")
-                self._send(200 if found else 404, {"data": [{"id": model}]} if found else {})
+                self._send(200 if found else 404, {"data": [{"id": names[0]}]} if found else {})
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -42,7 +44,8 @@ class ChatServer:
                     message = {"role": "assistant", "content": reply}
                     choice = {"index": 0, "message": message, "finish_reason": "stop"}
                     usage = {"prompt_tokens": 9, "completion_tokens": 5}
-                    self._send(200, {"model": model, "choices": [choice], "usage": usage})
+                    name = names[(len(server.bodies) - 1) % len(names)]
+                    self._send(200, {"model": name, "choices": [choice], "usage": usage})
 
             def _send(self, status: int, content: Any, location: str | None = None) -> None:
                 payload = content if isinstance(content, bytes) else json.dumps(content).encode()

@@ -72,8 +72,12 @@ def test_each_item_is_an_error_that_says_why(
             "Score(value=1.0, outcome=Outcome.CORRECT, detail={'x': object()})",
             "gave details that are no JSON values",
         ),
+        (
+            "Score(value=1.0, outcome=Outcome.CORRECT, detail=None)",
+            "gave None for a dict of details",
+        ),
     ],
-    ids=["value", "extracted", "detail"],
+    ids=["value", "extracted", "detail", "no detail"],
 )
 def test_a_score_that_cannot_be_recorded_is_an_error(story: Story, score: str, words: str) -> None:
     result = faulty(story, score, scorer="Odd()")

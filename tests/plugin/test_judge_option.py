@@ -38,7 +38,9 @@ def test_every_answer_is_graded(advice: Story) -> None:
     assert (group["accuracy"], group["correct"]) == (pytest.approx(0.8), None)
     item = advice.items()[0]
     assert (item["score"], item["correct"], item["extracted"]) == (0.8, None, "grade 8")
-    assert item["detail"]["judge"] == "grader"
+    assert item["detail"]["judge"] == item["detail"]["judge_served"] == "grader"
+    assert group["judges"] == {"grader": 6}
+    assert "judge" not in said(result).partition("advice")[2]
     settings = advice.summary()["settings"]
     assert settings["judge"] == {
         "url": server.url,
@@ -48,10 +50,28 @@ def test_every_answer_is_graded(advice: Story) -> None:
     assert settings["benchmarks"]["advice"]["scorer"] == "judge"
 
 
+def test_another_judge_than_was_asked_is_told(advice: Story) -> None:
+    with ChatServer("Grade: 8", model="a-small-one") as server:
+        result = advice.replay("--gptoss-judge", server.url, "--gptoss-judge-model", "grader")
+    text = " ".join(said(result).split())
+    assert "asked grader to judge, 6 grades came from a-small-one: unless" in text
+    (note,) = advice.summary()["notes"]
+    assert note.endswith("or name that judge with --gptoss-judge-model a-small-one")
+    assert advice.summary()["groups"][0]["judges"] == {"a-small-one": 6}
+
+
+def test_several_judges_are_told(advice: Story) -> None:
+    with ChatServer("Grade: 8", model=["grader", "grader", "other"]) as server:
+        advice.replay("--gptoss-judge", server.url, "--gptoss-judge-model", "grader")
+    (note,) = advice.summary()["notes"]
+    assert "asked for grader, of 6 came 4 as grader, 2 as other; these scores have no" in note
+
+
 def test_without_a_judge_the_overlap_counts(advice: Story) -> None:
     advice.replay().assert_outcomes(passed=6)
     assert advice.summary()["groups"][0]["accuracy"] == 1.0
     assert advice.summary()["settings"]["judge"] is None
+    assert advice.summary()["groups"][0]["judges"] is None
     assert advice.summary()["settings"]["benchmarks"]["advice"]["scorer"] == "rouge"
 
 

@@ -56,6 +56,7 @@ def group(served, *, benchmark="sums", n=None, errors=0, model="gpt-oss-20b"):
         "n": n,
         "outcomes": {"error": errors},
         "served_models": served,
+        "judges": None,
     }
 
 
@@ -154,3 +155,41 @@ def test_a_name_of_its_own_for_each_answer_is_not_listed_whole():
     (note,) = notes(group({f"run-{n}": 1 for n in range(20)}))
     assert note.count(" as run-") == 4
     assert "and 16 more names" in note
+
+
+def judged(*judges, asked="Qwen/Qwen3-32B"):
+    groups = [{**group({SOURCE: 10}), "judges": one} for one in judges]
+    settings = {"models": {}, "judge": None if asked is None else {"url": "u", "model": asked}}
+    return served_notes(groups, settings)
+
+
+@pytest.mark.parametrize(
+    "judges",
+    [
+        [None],
+        [{"Qwen/Qwen3-32B": 10}],
+        [{"qwen3-32b": 10}, None],
+        [{"Qwen/Qwen3-32B": 4}, {"qwen3-32b": 6}],
+    ],
+)
+def test_nothing_is_said_where_the_judge_judged(judges):
+    assert judged(*judges) == []
+
+
+def test_another_judge_is_told_over_all_groups():
+    (note,) = judged({"llama-3-8b": 7}, None, {"llama-3-8b": 1200})
+    assert note == (
+        "asked Qwen/Qwen3-32B to judge, 1,207 grades came from llama-3-8b: unless that is another "
+        "name of it, another model gave them; look at what the server at --gptoss-judge serves, or "
+        "name that judge with --gptoss-judge-model llama-3-8b"
+    )
+
+
+def test_several_judges_have_no_one_measure():
+    (note,) = judged({"Qwen/Qwen3-32B": 3}, {"llama-3-8b": 1})
+    assert "asked for Qwen/Qwen3-32B, of 4 came 3 as Qwen/Qwen3-32B, 1 as llama-3-8b" in note
+    assert "--gptoss-rescore" in note
+
+
+def test_a_scorer_of_ones_own_may_have_its_own_judge():
+    assert judged({"anybody": 3}, asked=None) == []

@@ -40,6 +40,14 @@ def test_the_grade_is_the_score_and_rouge_stands_beside_it(grader):
     assert result.detail["rougeL"] == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("told", ["", '"model": null, ', '"model": 7, ', '"model": "", '])
+def test_a_server_that_does_not_say_who_judged_is_unknown(grader, told):
+    choices = '[{"message": {"content": "Grade: 4"}}]'
+    grader.replies = [f'{{{told}"choices": {choices}}}'.encode()]
+    detail = score(grader).detail
+    assert (detail["grade"], detail["judge"], detail["judge_served"]) == (4, "grader", None)
+
+
 def test_the_judge_sees_question_reference_and_answer(grader):
     score(grader, "Surely.")
     body = grader.bodies[0]
