@@ -88,6 +88,8 @@ class Way:
 
 ONE = ("--gptoss-engine-arg", "concurrency=1")
 CAP = ("--gptoss-timeout", "1.5")
+# Where the server has to be heard before it runs out, however busy the machine is.
+LONG_CAP = ("--gptoss-timeout", "6")
 BAD_500 = refusal(500, "CUDA out of memory")
 
 WAYS = {
@@ -112,7 +114,7 @@ WAYS = {
     # What lasts is an error after a number of tries, with the server's words.
     "429 for ever": Way((raw("", 429),), ERRORS, 8 * ITEMS, "answered 429 (tried 8 times)"),
     "429 for an hour": Way(
-        (raw("", 429, {"Retry-After": "3600"}),), ERRORS, None, "wait", arguments=CAP
+        (raw("", 429, {"Retry-After": "3600"}),), ERRORS, None, "wait", arguments=LONG_CAP
     ),
     "500 for ever": Way((BAD_500,), ERRORS, 3 * ITEMS, "answered 500: CUDA out of memory (tried 3"),
     "503 for ever": Way((raw("", 503),), ERRORS, 8 * ITEMS, "answered 503 (tried 8 times)"),
@@ -145,7 +147,7 @@ WAYS = {
     "never answers": Way((after(60, RIGHT),), {"timeout": ITEMS}, ITEMS, "timed out", CAP),
     "a slow trickle": Way((trickles(),), {"timeout": ITEMS}, ITEMS, "timed out", CAP),
     "500, then silence": Way(
-        (*[BAD_500] * ITEMS, after(60, RIGHT)), {"timeout": ITEMS}, None, "timed out", CAP
+        (*[BAD_500] * ITEMS, after(60, RIGHT)), {"timeout": ITEMS}, None, "timed out", LONG_CAP
     ),
     # An empty answer states nothing; where the cap ended it, that is what is said of it.
     "null content": Way((says(None),), {"no_answer": ITEMS}, ITEMS),
@@ -285,9 +287,9 @@ def test_no_item_takes_longer_than_its_cap_however_often_it_is_tried(story: Stor
     busy = raw("", 503, {"Retry-After": "0.4"})
     with ScriptedServer(busy, models=["served"]) as server:
         begin = time.monotonic()
-        result = ask(story, server.url, *CAP, "--gptoss-engine-arg", "retries=1000")
+        result = ask(story, server.url, *LONG_CAP, "--gptoss-engine-arg", "retries=1000")
         assert time.monotonic() - begin < BOUND_S
     assert_outcomes(story, ERRORS)
     latest: Any = max(item["latency_s"] or 0.0 for item in story.items())
-    assert latest < 10
+    assert latest < 30
     assert "answered 503" in said(result)
