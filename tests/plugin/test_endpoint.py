@@ -98,7 +98,7 @@ def test_a_solver_that_raises_is_its_items_error(story: Story, server: ScriptedS
 def test_the_item_timeout_is_an_outcome_of_its_own(story: Story) -> None:
     with ScriptedServer(after(PATIENCE_S, adds), models=["served"]) as server:
         started = time.monotonic()
-        result = ask(story, server, "--gptoss-timeout", "0.5", "-k", "served-1")
+        result = ask(story, server, "--gptoss-timeout", "2", "-k", "served-1")
         assert time.monotonic() - started < PATIENCE_S / 2
     assert result.parseoutcomes()["timeout"] == 1
     assert story.items()[0]["outcome"] == "timeout"

@@ -103,7 +103,7 @@ def test_whatever_the_server_does(story: Story, answer: Answer, shows: str) -> N
     story.suite(rows=3)
     (story.path / "test_own.py").write_text(OWN)
     with ScriptedServer(answer, models=["served"]) as server:
-        result = session(story, server.url, "--gptoss-timeout", "2")
+        result = session(story, server.url, "--gptoss-timeout", "5")
     sent = server.headers[-1]
     assert (sent["Authorization"], sent["X-Api-Key"]) == (f"Bearer {KEY}", HEADER)
     assert sent["X-Other"] == LITERAL

@@ -87,7 +87,7 @@ class Way:
 
 
 ONE = ("--gptoss-engine-arg", "concurrency=1")
-CAP = ("--gptoss-timeout", "1.5")
+CAP = ("--gptoss-timeout", "3")
 # Where the server has to be heard before it runs out, however busy the machine is.
 LONG_CAP = ("--gptoss-timeout", "6")
 BAD_500 = refusal(500, "CUDA out of memory")
