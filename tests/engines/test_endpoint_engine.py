@@ -228,10 +228,16 @@ def test_hundreds_are_in_flight_over_connections_that_are_kept(background: Backg
     assert len(server.peers) <= 201
 
 
+async def heard(server: ScriptedServer) -> None:
+    """Wait until the server was asked."""
+    while not server.bodies:
+        await asyncio.sleep(0.01)
+
+
 def test_a_cancelled_request_is_dropped_and_the_engine_goes_on(background: Background) -> None:
-    async def cancel(engine: EndpointEngine) -> Completion:
+    async def cancel(engine: EndpointEngine, server: ScriptedServer) -> Completion:
         task = asyncio.create_task(engine.generate(ask()))
-        await asyncio.sleep(0.2)
+        await heard(server)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -239,13 +245,13 @@ def test_a_cancelled_request_is_dropped_and_the_engine_goes_on(background: Backg
 
     script = (after(600, says("late")), says("42"))
     with ScriptedServer(*script) as server, opened(background, server) as engine:
-        assert background.run(cancel(engine), 10).final == "42"
+        assert background.run(cancel(engine, server)).final == "42"
 
 
 def test_close_may_be_called_at_any_time(background: Background) -> None:
-    async def close_in_flight(engine: EndpointEngine) -> BaseException:
+    async def close_in_flight(engine: EndpointEngine, server: ScriptedServer) -> BaseException:
         task = asyncio.create_task(engine.generate(ask()))
-        await asyncio.sleep(0.2)
+        await heard(server)
         await engine.close()
         with pytest.raises(EngineError, match="closed") as caught:
             await task
@@ -257,7 +263,7 @@ def test_close_may_be_called_at_any_time(background: Background) -> None:
         with pytest.raises(EngineError, match="not open"):
             background.run(engine.generate(ask()))
         background.run(engine.open())
-        background.run(close_in_flight(engine), 10)
+        background.run(close_in_flight(engine, server))
         background.run(engine.close())
 
 

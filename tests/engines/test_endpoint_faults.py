@@ -190,7 +190,9 @@ def test_a_redirection_is_named_and_not_followed(background: Background) -> None
 def test_retry_after_is_honoured_by_every_request(background: Background) -> None:
     async def several(engine: EndpointEngine) -> list[float]:
         first = asyncio.create_task(engine.generate(ask()))
-        await asyncio.sleep(0.2)
+        assert engine._client is not None
+        while not engine._client._not_before:
+            await asyncio.sleep(0.01)
         await asyncio.gather(first, *(engine.generate(ask()) for _ in range(5)))
         return []
 
@@ -296,7 +298,7 @@ def test_a_server_that_dies_ends_the_rest_fast(background: Background) -> None:
 def test_a_server_that_comes_back_is_used_again(
     background: Background, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EndpointEngine, "backoff", Backoff(first_s=0.2, cap_s=0.4))
+    monkeypatch.setattr(EndpointEngine, "backoff", Backoff(tries=100, first_s=0.2, cap_s=0.4))
 
     async def restart(engine: EndpointEngine, server: ScriptedServer) -> Completion:
         task = asyncio.create_task(engine.generate(ask()))
