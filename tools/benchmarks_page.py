@@ -90,8 +90,8 @@ LegalQA asks for free text. With `--gptoss-judge URL --gptoss-judge-model NAME` 
 `gptoss_judge`, `gptoss_judge_model`; the key from the variable that `--gptoss-judge-key-env` names)
 another model, asked through that OpenAI-compatible server, grades each answer from 0 to 10 against
 the reference; the score is the grade divided by ten, and the judge's name is part of the scorer's
-version. Under which name it answered is counted (`judges` of each group), and told where that is another.
-Without a judge the score is ROUGE-L, which measures shared wording, not legal correctness.
+version. Under which name it answered is counted (`judges` of each group), and told where that is
+another. Without a judge the score is ROUGE-L, which measures shared wording, not legal correctness.
 The two are never comparable.
 
 """

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["count", "duration", "interval", "joules", "percent", "rate", "seconds", "size"]
 
 UNKNOWN = "–"
@@ -23,7 +28,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return UNKNOWN if value is None else f"{100 * value:.{digits}f} %"
 
 
-def interval(bounds: list[float] | None) -> str:
+def interval(bounds: Sequence[float] | None) -> str:
     """An interval of shares, in percent."""
     if bounds is None:
         return ""

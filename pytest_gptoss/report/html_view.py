@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from pytest_gptoss.gates.speed_wording import speed_block
 from pytest_gptoss.gates.wording import block
@@ -186,15 +189,8 @@ def _group(place: int, group: Mapping[str, Any], scale: float) -> dict[str, Any]
         "cost": [cell(group) for _, cell in _COST],
         "gate": _gate(group, scale),
         "warnings": [warning["text"] for warning in group.get("warnings", ())],
-        "strata": [
-            (
-                name,
-                f"{figures['n']:,}",
-                percent(figures["accuracy"]),
-                interval(figures.get("interval")),
-            )
-            for name, figures in (group.get("strata") or {}).items()
-        ],
+        "strata": _strata(group),
+        "strata_figures": [name for name, _ in _by_stratum(group)],
         "aggregates": [
             (
                 name,
@@ -206,6 +202,34 @@ def _group(place: int, group: Mapping[str, Any], scale: float) -> dict[str, Any]
             for name, figures in (group.get("aggregates") or {}).items()
         ],
     }
+
+
+class _OfStratum(msgspec.Struct):
+    accuracy: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+def _strata(group: Mapping[str, Any]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Of each stratum its name, n, and its accuracy and further figures with their intervals."""
+    further = [each for _, each in _by_stratum(group)]
+    rows = []
+    for name, figures in (group.get("strata") or {}).items():
+        own = msgspec.convert(figures, _OfStratum)
+        shown = [own, *(each.get(name, _OfStratum()) for each in further)]
+        cells = [(percent(one.accuracy), interval(one.interval)) for one in shown]
+        rows.append((name, f"{figures['n']:,}", cells))
+    return rows
+
+
+def _by_stratum(group: Mapping[str, Any]) -> list[tuple[str, dict[str, _OfStratum]]]:
+    """The declared figures that are a mean over strata and tell each stratum's own."""
+    found = []
+    for name, figures in (group.get("aggregates") or {}).items():
+        # A suite's own figures may have anything under that name.
+        with contextlib.suppress(msgspec.ValidationError):
+            each = msgspec.convert(figures.get("each"), dict[str, _OfStratum])
+            found.append((name.removeprefix("mean "), each))
+    return found
 
 
 def _gate(group: Mapping[str, Any], scale: float) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -83,6 +84,36 @@ def test_all_is_said(tmp_path: Path) -> None:
         "3 strata",
     ):
         assert said in text, said
+
+
+def strata_of(tmp_path: Path, aggregates: dict[str, Any]) -> str:
+    summary = summary_of()
+    summary["groups"][0] |= {
+        "strata": {"proa": {"n": 2, "accuracy": 0.5, "interval": [0.1, 0.9]}},
+        "aggregates": aggregates,
+    }
+    text = read_page("".join(page(run_of(tmp_path), summary))).text
+    return text.partition("Accuracy by stratum, items’ means")[2][:400]
+
+
+def test_a_stratums_own_figures_stand_beside_its_accuracy(tmp_path: Path) -> None:
+    each = {"proa": {"accuracy": 0.25, "n": 2, "interval": [0.0, 0.75]}}
+    figures = {"mean balanced accuracy": {"accuracy": 0.4, "strata": 3, "each": each}}
+    text = strata_of(tmp_path, figures)
+    assert "balanced accuracyinterval, %" in text.replace("\n", "")
+    assert "50.0 %[10.0, 90.0]25.0 %[0.0, 75.0]" in text.replace("\n", "")
+    figures["mean balanced accuracy"]["each"] = {}
+    assert "50.0 %[10.0, 90.0]–" in strata_of(tmp_path, figures).replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    "each",
+    [0.5, {"proa": 0.5}, {"proa": {"accuracy": "x"}}, {"proa": {"interval": [0.5]}}, [1], None],
+    ids=str,
+)
+def test_what_else_a_suite_calls_each_is_left_out(tmp_path: Path, each: object) -> None:
+    text = strata_of(tmp_path, {"own": {"accuracy": 0.4, "each": each}}).replace("\n", "")
+    assert "accuracyinterval, %proa250.0 %[10.0, 90.0]" in text
 
 
 @pytest.mark.parametrize("verdict", ["inconclusive", "regressed"])
