@@ -67,6 +67,7 @@ class _Reader:
         self.role = "assistant"
         self.channel: str | None = None
         self.words = 0
+        self.last_word = ""
         self.in_channel = False  # whether the next text of the header names the channel
         self.content: list[str] = []
         self.tokens = 0
@@ -102,6 +103,8 @@ class _Reader:
         if self.first and words and words[0] == "assistant":
             words.pop(0)
         self.words += len(words)  # a recipient and a content type, each with or without its mark
+        if words:
+            self.last_word = words[-1]
 
     def marker(self, marker: str) -> None:
         """Read one special token."""
@@ -120,6 +123,8 @@ class _Reader:
             elif self.state == "between":
                 self.blame("a message does not begin with <|start|>")
                 self.state, self.role, self.channel, self.words = "header", "assistant", None, 0
+            elif self.in_channel:
+                self.blame("a message names no channel after <|channel|>")
             elif self.channel is not None:
                 self.blame("a message names two channels")
             self.in_channel = True
@@ -129,7 +134,9 @@ class _Reader:
             if self.state == "content":
                 self.blame("a message is not ended before the next one")
                 self._close(ended=False)
-            elif self.state == "header" and (not self.first or self.channel is not None):
+            elif self.state == "header" and (
+                self.in_channel or not self.first or self.channel is not None
+            ):
                 self.blame("a message breaks off inside its header")
             self.state, self.role, self.channel, self.words = "header", "", None, 0
             self.first = self.in_channel = False
@@ -150,7 +157,8 @@ class _Reader:
             self.blame("a message names no channel")
         elif self.role not in _ROLES and not self.words:  # a tool's message names its recipient
             self.blame(f"a message names the unknown role {self.role[:40]!r}")
-        if self.words > 2:
+        # The content type comes last; a header that ends with its recipient has none.
+        if self.words > (1 if self.last_word.startswith("to=") else 2):
             self.blame("a message header holds more than a recipient and a content type")
         self.state, self.first = "content", False
         self.content, self.tokens = [], 0

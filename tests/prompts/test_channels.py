@@ -110,6 +110,22 @@ MALFORMED = [
     ("<|channel|>finall<|message|>4<|return|>", "", "unknown channel 'finall'"),
     ("<|message|>4<|return|>", "", "names no channel"),
     ("<|channel|><|message|>4<|return|>", "", "no channel after"),
+    ("<|channel|><|channel|>final<|message|>4<|return|>", "4", "no channel after"),
+    (
+        "<|channel|><|start|>assistant<|channel|>final<|message|>4<|return|>",
+        "4",
+        "breaks off inside its header",
+    ),
+    (
+        "<|channel|>final to=functions.f to=functions.g<|message|>4<|return|>",
+        "4",
+        "more than a recipient and a content type",
+    ),
+    (
+        "<|channel|>final <|constrain|>json to=functions.f<|message|>4<|return|>",
+        "4",
+        "more than a recipient and a content type",
+    ),
     ("4", "", "inside a message header"),
     ("The answer is 4<|return|>", "", "breaks off inside its header"),
     (

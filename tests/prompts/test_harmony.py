@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from pytest_gptoss.errors import UsageError
@@ -179,6 +179,10 @@ pieces = st.lists(
 
 
 @settings(max_examples=500, deadline=None)
+@example(pieces=["<|channel|>", "<|channel|>analysis", "<|message|>"], end="")
+@example(pieces=["<|channel|>", "<|start|>assistant", "<|channel|>final", "<|message|>"], end="")
+@example(pieces=["<|channel|>final", *[" to=functions.f"] * 2, "<|message|>"], end="")
+@example(pieces=["<|channel|>final", " so ", " to=functions.f", "<|message|>"], end="<|return|>")
 @given(pieces=pieces, end=st.sampled_from(["", "<|return|>", "<|call|>"]))
 def test_what_is_well_formed_here_is_well_formed_to_the_package(o200k, pieces, end):
     text = "".join(pieces)
