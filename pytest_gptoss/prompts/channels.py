@@ -155,6 +155,8 @@ class _Reader:
             self.in_channel = False
         if self.role == "assistant" and self.channel is None:
             self.blame("a message names no channel")
+        elif not self.role:
+            self.blame("a message names no role")
         elif self.role not in _ROLES and not self.words:  # a tool's message names its recipient
             self.blame(f"a message names the unknown role {self.role[:40]!r}")
         # The content type comes last; a header that ends with its recipient has none.

@@ -126,6 +126,11 @@ MALFORMED = [
         "4",
         "more than a recipient and a content type",
     ),
+    (
+        "<|channel|>final<|message|>4<|end|><|start|><|channel|>commentary so<|message|><|return|>",
+        "4",
+        "names no role",
+    ),
     ("4", "", "inside a message header"),
     ("The answer is 4<|return|>", "", "breaks off inside its header"),
     (
