@@ -173,6 +173,7 @@ def _group(place: int, group: Mapping[str, Any], scale: float) -> dict[str, Any]
     level = f"{100 * group.get('confidence', 0.95):g} % interval"
     accuracy = percent(group["accuracy"])
     missing = group["selected"] - group["n"]
+    by_stratum = _by_stratum(group)
     return {
         "anchor": f"group-{place}",
         "benchmark": group["benchmark"],
@@ -189,8 +190,8 @@ def _group(place: int, group: Mapping[str, Any], scale: float) -> dict[str, Any]
         "cost": [cell(group) for _, cell in _COST],
         "gate": _gate(group, scale),
         "warnings": [warning["text"] for warning in group.get("warnings", ())],
-        "strata": _strata(group),
-        "strata_figures": [name for name, _ in _by_stratum(group)],
+        "strata": _strata(group, by_stratum),
+        "strata_figures": list(by_stratum),
         "aggregates": [
             (
                 name,
@@ -209,26 +210,27 @@ class _OfStratum(msgspec.Struct):
     interval: tuple[float, float] | None = None
 
 
-def _strata(group: Mapping[str, Any]) -> list[tuple[str, str, list[tuple[str, str]]]]:
+def _strata(
+    group: Mapping[str, Any], further: Mapping[str, Mapping[str, _OfStratum]]
+) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Of each stratum its name, n, and its accuracy and further figures with their intervals."""
-    further = [each for _, each in _by_stratum(group)]
     rows = []
     for name, figures in (group.get("strata") or {}).items():
         own = msgspec.convert(figures, _OfStratum)
-        shown = [own, *(each.get(name, _OfStratum()) for each in further)]
+        shown = [own, *(each.get(name, _OfStratum()) for each in further.values())]
         cells = [(percent(one.accuracy), interval(one.interval)) for one in shown]
         rows.append((name, f"{figures['n']:,}", cells))
     return rows
 
 
-def _by_stratum(group: Mapping[str, Any]) -> list[tuple[str, dict[str, _OfStratum]]]:
+def _by_stratum(group: Mapping[str, Any]) -> dict[str, dict[str, _OfStratum]]:
     """The declared figures that are a mean over strata and tell each stratum's own."""
-    found = []
+    found = {}
     for name, figures in (group.get("aggregates") or {}).items():
         # A suite's own figures may have anything under that name.
         with contextlib.suppress(msgspec.ValidationError):
             each = msgspec.convert(figures.get("each"), dict[str, _OfStratum])
-            found.append((name.removeprefix("mean "), each))
+            found[name.removeprefix("mean ")] = each
     return found
 
 

@@ -123,8 +123,7 @@ def _of_labels(labels: Sequence[Sequence[float]]) -> dict[str, Any]:
     """Balanced accuracy of one stratum; a single label's is the plain mean score."""
     from pytest_gptoss import stats
 
-    alone = labels[0] if len(labels) == 1 else None
-    estimate = stats.mean_of_means(labels) if alone is None else stats.mean_score(alone)
+    estimate = stats.mean_of_means(labels) if len(labels) > 1 else stats.mean_score(labels[0])
     return {
         "accuracy": fmean(map(fmean, labels)),
         "n": sum(map(len, labels)),

@@ -245,7 +245,7 @@ def test_a_cancelled_request_is_dropped_and_the_engine_goes_on(background: Backg
 
     script = (after(600, says("late")), says("42"))
     with ScriptedServer(*script) as server, opened(background, server) as engine:
-        assert background.run(cancel(engine, server)).final == "42"
+        assert background.run(cancel(engine, server), 10).final == "42"
 
 
 def test_close_may_be_called_at_any_time(background: Background) -> None:
@@ -263,7 +263,7 @@ def test_close_may_be_called_at_any_time(background: Background) -> None:
         with pytest.raises(EngineError, match="not open"):
             background.run(engine.generate(ask()))
         background.run(engine.open())
-        background.run(close_in_flight(engine, server))
+        background.run(close_in_flight(engine, server), 10)
         background.run(engine.close())
 
 
